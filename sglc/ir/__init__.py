@@ -1,0 +1,1 @@
+"""What a program is: its values, its operations and how a generation is sampled."""
