@@ -1,0 +1,274 @@
+"""The engine: runs the generations of many programs in continuous batches, on a thread of its own."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Sequence as Seq
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from sglc.backend.counters import Counters
+from sglc.backend.kv_pool import KvPool
+from sglc.backend.loading import default_kv_tokens, load
+from sglc.backend.radix import RadixTree
+from sglc.backend.request import Event, Request, Sink
+from sglc.backend.scheduler import Scheduler
+from sglc.backend.sequence import Sequence
+from sglc.backend.step_builder import build_step, draw_tokens, refusals, take_scores
+from sglc.errors import EngineError
+
+if TYPE_CHECKING:
+    from sglc.backend.step import Model
+    from sglc.backend.tokenizer import Tokenizer
+
+logger = logging.getLogger("sglc")
+
+_IDLE_SECONDS = 2.0
+"""An engine's thread ends after so long without work, and starts again with the next request."""
+
+
+class Engine:
+    """A model, its tokenizer and a radix KV cache.
+
+    `spec` is a folder with a Hugging Face checkpoint, `owner/name[@rev]` on the Hub, `replay:hash` (a made-up
+    model that costs nothing) or `replay:TRACE.jsonl` (recorded outputs). `kv_tokens` is the size of the KV pool in
+    tokens; None takes 65,536 or what half of the free memory holds. `cache=False` shares no KV between requests.
+    `plant` (replay:hash only) are texts the made-up model likes to say. `check=True` audits the cache between any
+    two steps. Raises InputError or Unsupported for what can't be loaded.
+    """
+
+    def __init__(
+        self,
+        spec: str | Path,
+        *,
+        tokenizer: Tokenizer | str | Path | None = None,
+        device: str = "cpu",
+        dtype: str = "auto",
+        kv_tokens: int | None = None,
+        chat_template: str | None = None,
+        max_step_tokens: int = 2048,
+        max_running: int = 256,
+        cache: bool = True,
+        plant: Seq[str] = (),
+        check: bool = False,
+        trust_remote_code: bool = False,
+    ) -> None:
+        for name, value in (("kv_tokens", kv_tokens), ("max_step_tokens", max_step_tokens), ("max_running", max_running)):
+            if value is not None and value < 1:
+                raise EngineError(f"found {name} = {value}; wanted at least 1")
+        self.spec = str(spec)
+        self.model: Model
+        self.tokenizer: Tokenizer
+        self.model, self.tokenizer = load(
+            self.spec,
+            tokenizer=tokenizer,
+            device=device,
+            dtype=dtype,
+            chat_template=chat_template,
+            plant=plant,
+            trust_remote_code=trust_remote_code,
+        )
+        self.kv_tokens = kv_tokens or default_kv_tokens(self.model)
+        self.model.allocate(self.kv_tokens + 1)
+        self.counters = Counters()
+        self._pool = KvPool(self.kv_tokens)
+        self._tree = RadixTree(self._pool) if cache else None
+        self._scheduler = Scheduler(self._pool, self._tree, self.counters, max_step_tokens, max_running)
+        self._check = check
+        self.token_bytes = _padded(self.tokenizer.token_bytes, self.model.vocab_size)
+        self._end_ids = self.model.eos_ids | self.tokenizer.eos_ids
+        self._arrivals = itertools.count()
+        self._inbox: list[Request] = []
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._flush_wanted = self._closed = False
+
+    # For programs
+
+    def submit(self, requests: Seq[Request]) -> None:
+        """Queue requests; their events arrive at each one's sink. Never blocks, never raises for a request."""
+        with self._wake:
+            if self._closed:
+                raise EngineError("found a closed engine; wanted an open one")
+            self._inbox.extend(requests)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="sglc-engine", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+
+    def flush_cache(self) -> bool:
+        """Forget all cached KV that no running request uses; return True."""
+        with self._wake:
+            if self._thread is None:
+                self._flush()
+            else:
+                self._flush_wanted = True
+                self._wake.notify()
+        return True
+
+    def reset_counters(self) -> None:
+        """Set the counters to zero."""
+        self.counters.__init__()  # type: ignore[misc]  # the scheduler and others hold this very object
+        self._pool.peak = self._pool.used
+
+    def close(self) -> None:
+        """Let running requests finish, take no new ones."""
+        with self._wake:
+            self._closed = True
+            thread = self._thread
+            self._wake.notify()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def shutdown(self) -> None:
+        """Close the engine, under the name that SGLang's runtime has for it."""
+        self.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Engine({self.spec!r}, kv_tokens={self.kv_tokens})"
+
+    # The engine's thread
+
+    def _work(self) -> None:
+        """Take requests and run steps until there has been nothing to do for a while."""
+        while True:
+            with self._wake:
+                if not self._inbox and not self._scheduler.busy and not self._flush_wanted and not self._closed:
+                    self._wake.wait(_IDLE_SECONDS)
+                arrived, self._inbox = self._inbox, []
+                if not arrived and not self._scheduler.busy and not self._flush_wanted:
+                    self._thread = None
+                    return
+                if self._flush_wanted:
+                    self._flush()
+            started = perf_counter()
+            self._accept(arrived)
+            self._step()
+            self.counters.busy_time += perf_counter() - started
+
+    def _flush(self) -> None:
+        self._flush_wanted = False
+        if self._tree is not None:
+            self._tree.reset()
+
+    def _accept(self, requests: Seq[Request]) -> None:
+        refused = []
+        for request in requests:
+            error = self._refusal(request)
+            if error is not None:
+                refused.append((request, error))
+                continue
+            self.counters.requests += 1
+            self.counters.prompt += len(request.tokens)
+            order = (*request.priority, next(self._arrivals))
+            self._scheduler.add(Sequence(request, self.tokenizer, order, self._end_ids | request.end_ids))
+        _deliver([(request, error) for request, error in refused])
+
+    def _refusal(self, request: Request) -> EngineError | None:
+        """Return why a request can never run, or None."""
+        length, limit = len(request.tokens), self.model.max_length
+        needed = length + min(1, request.params.max_new_tokens) - 1
+        if not length:
+            return EngineError("found an empty prompt and a tokenizer without a BOS token; wanted at least one token")
+        if length + min(1, request.params.max_new_tokens) > limit:
+            return EngineError(f"found a prompt of {length} tokens; wanted at most {limit}, the model's length, with one to spare")
+        if needed > self.kv_tokens:
+            return EngineError(f"found a prompt of {length} tokens; wanted at most {self.kv_tokens}, the KV pool (kv_tokens)")
+        return None
+
+    def _step(self) -> None:
+        """Run one forward pass and hand out what came of it."""
+        events: list[tuple[Request, Event]] = []
+        try:
+            works = self._scheduler.plan()
+            for sequence, error in self._scheduler.failed:
+                events.append((sequence.request, error))
+            self._scheduler.failed.clear()
+            if works:
+                events += self._run(works)
+            self.counters.peak_kv = max(self.counters.peak_kv, self._pool.peak)
+            if self._check:
+                self._scheduler.check()
+        except Exception as error:  # a defect or a lost device: nobody may wait for ever
+            logger.debug("step failed", exc_info=True)
+            failure = error if isinstance(error, EngineError) else EngineError(f"{type(error).__name__}: {error}")
+            failure.__cause__ = None if failure is error else error
+            events += [(sequence.request, failure) for sequence in self._scheduler.fail_all()]
+        _deliver(events)
+
+    def _run(self, works: list) -> list[tuple[Request, Event]]:  # type: ignore[type-arg]
+        done = [work.sequence for work in works if work.end == work.start]
+        works = [work for work in works if work.end > work.start]
+        events: list[tuple[Request, Event]] = []
+        if works:
+            step, wanted = build_step(works, self.counters)
+            started = perf_counter()
+            logits = self.model.forward(step)
+            self.counters.forward_time += perf_counter() - started
+            self.counters.forward_passes += 1
+            for work in works:
+                work.sequence.ready = work.end
+            failed = list(refusals(logits, wanted).values())
+            take_scores(logits, wanted)
+            drawn = [sequence for sequence, _ in wanted.drawing]
+            over, stuck = draw_tokens(logits, wanted, self.model.vocab_size, self.counters)
+            done += over + self._finished_scoring(works, failed)
+            done += self._at_model_limit(drawn, over)
+            for sequence, error in failed + stuck:
+                self._scheduler.finish(sequence)
+                events.append((sequence.request, error))
+            gone = {id(sequence) for sequence in done}
+            for sequence in drawn:
+                if sequence.request.streamed and id(sequence) not in gone:
+                    delta = sequence.delta()
+                    if delta is not None:
+                        events.append((sequence.request, delta))
+        for sequence in done:
+            self._scheduler.finish(sequence)
+            events += [(sequence.request, event) for event in sequence.closing_events()]
+        return events
+
+    def _finished_scoring(self, works: list, failed: list[tuple[Sequence, EngineError]]) -> list[Sequence]:  # type: ignore[type-arg]
+        """Return the sequences of this step that wanted no tokens and have all they wanted."""
+        gone = {id(sequence) for sequence, _ in failed}
+        return [
+            work.sequence
+            for work in works
+            if not work.sequence.request.params.max_new_tokens
+            and work.end == work.sequence.target
+            and id(work.sequence) not in gone
+        ]
+
+    def _at_model_limit(self, drawn: list[Sequence], over: list[Sequence]) -> list[Sequence]:
+        """Return the sequences that have no position left in the model."""
+        limit = self.model.max_length
+        if all(sequence.length < limit for sequence in drawn):
+            return []
+        gone = {id(sequence) for sequence in over}
+        return [s for s in drawn if s.length >= limit and id(s) not in gone]
+
+
+def _padded(token_bytes: Seq[bytes], vocab_size: int) -> Seq[bytes]:
+    """Return one entry per logit: models round their vocabulary up, and nothing has the ids behind its end."""
+    missing = vocab_size - len(token_bytes)
+    return [*token_bytes, *[b""] * missing] if missing > 0 else token_bytes
+
+
+def _deliver(events: Seq[tuple[Request, Event]]) -> None:
+    """Hand events to their sinks, one call per sink."""
+    by_sink: dict[Sink, list[tuple[Request, Event]]] = defaultdict(list)
+    for request, event in events:
+        if not request.cancelled:
+            by_sink[request.sink].append((request, event))
+    for sink, batch in by_sink.items():
+        sink(batch)

@@ -1,0 +1,64 @@
+"""From what the user named to a model and its tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sglc.backend.step import Model
+from sglc.backend.tokenizer import Tokenizer
+from sglc.errors import InputError
+
+DEFAULT_KV_TOKENS = 65_536
+
+
+def load(
+    spec: str,
+    *,
+    tokenizer: Tokenizer | str | Path | None,
+    device: str,
+    dtype: str,
+    chat_template: str | None,
+    plant: Sequence[str],
+    trust_remote_code: bool,
+) -> tuple[Model, Tokenizer]:
+    """Return the model and tokenizer behind `spec` (see `Engine`)."""
+    if spec.startswith("replay:"):
+        from sglc.backend.replay import HashModel, TraceModel
+
+        own = _tokenizer(tokenizer, None, chat_template)
+        source = spec.removeprefix("replay:")
+        if source == "hash":
+            return HashModel(own, plant=plant), own
+        if not Path(source).is_file():
+            raise InputError(f"found no file {source!r} to replay; wanted replay:TRACE.jsonl or replay:hash")
+        return TraceModel(own, source), own
+    from sglc.backend.model import load_model, resolve_model
+
+    folder = resolve_model(spec)
+    own = _tokenizer(tokenizer, folder, chat_template)
+    return load_model(folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code), own
+
+
+def _tokenizer(given: Tokenizer | str | Path | None, folder: Path | None, chat_template: str | None) -> Tokenizer:
+    if isinstance(given, Tokenizer):
+        return given
+    path = given if given is not None else folder
+    return Tokenizer.load(path, chat_template) if path is not None else Tokenizer.packaged()
+
+
+def default_kv_tokens(model: Model) -> int:
+    """Return 65,536 tokens, or fewer where half of the free memory holds fewer."""
+    per_token = getattr(model, "kv_bytes_per_token", 0)
+    free = _free_bytes()
+    return min(DEFAULT_KV_TOKENS, max(1024, free // 2 // per_token)) if per_token and free else DEFAULT_KV_TOKENS
+
+
+def _free_bytes() -> int | None:
+    """Return the free memory of this machine, or None where it can't be asked."""
+    try:
+        import os
+
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return None

@@ -1,0 +1,84 @@
+"""What a program asks of the engine, and what it gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from sglc.automata.constraint import Constraint
+from sglc.backend.step import Ints
+from sglc.ir.sampling import SamplingParams
+
+Priority = tuple[int, ...]
+"""Lower runs first: (program, branch, …) in the order they came."""
+
+
+class TokenLogprob(NamedTuple):
+    """Log-probability of a token under the model's own distribution; None for a first token, which has none."""
+
+    logprob: float | None
+    token_id: int
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Why a generation ended, and what matched if a stop did."""
+
+    kind: Literal["stop", "length"]
+    matched: str | int | None = None
+
+
+@dataclass(slots=True)
+class Completion:
+    """A finished generation. `tokens` are those kept; `tail` is text of a token that a stop cut in two."""
+
+    text: str
+    tokens: Ints
+    tail: str
+    finish: Finish
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    filled: int
+    relogit: int
+    refilled: int
+    input_logprobs: list[TokenLogprob]
+    output_logprobs: list[TokenLogprob]
+    input_top: list[list[TokenLogprob]]
+    output_top: list[list[TokenLogprob]]
+
+
+@dataclass(slots=True)
+class Delta:
+    """A piece of a running generation, for streams: text that no later stop can take back."""
+
+    text: str
+    completion_tokens: int
+
+
+Event = Completion | Delta | Exception
+Sink = Callable[[Sequence[tuple["Request", Event]]], None]
+"""Takes events from the engine's thread; must not block."""
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One generation, or with `max_new_tokens` 0 and `score_from` one scoring, of a tokenized prompt.
+
+    `stream_key` selects the random stream, `score_from` the first prompt token whose log-probability is wanted.
+    `tag` is the caller's own.
+    """
+
+    tokens: Ints
+    params: SamplingParams
+    sink: Sink
+    stream_key: int = 1
+    score_from: int | None = None
+    constraint: Constraint | None = None
+    end_ids: frozenset[int] = frozenset()
+    priority: Priority = (0,)
+    streamed: bool = False
+    tag: Any = None
+    cancelled: bool = False

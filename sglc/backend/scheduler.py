@@ -1,0 +1,271 @@
+"""Who computes what in the next step: admission, chunked prefill, preemption, and who owns which KV slot."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+from sglc.backend.counters import Counters
+from sglc.backend.kv_pool import KvPool
+from sglc.backend.radix import RadixTree
+from sglc.backend.sequence import Sequence
+from sglc.errors import EngineError
+
+_LEAST_RATIO, _FIRST_RATIO = 0.1, 0.3
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """Positions start .. end - 1 of one sequence in one step; those before `cached` have their KV already."""
+
+    sequence: Sequence
+    start: int
+    end: int
+    cached: int
+
+
+class Scheduler:
+    """Waiting and running sequences over one KV pool.
+
+    Older programs go first everywhere: their steps find their own prefix still cached, and the oldest sequence
+    that can run is never preempted, so one that fits the pool alone always finishes. KV of a prompt belongs to
+    the radix tree from the step that computes it; whoever shares it may join that very step. With `tree` None
+    nothing is shared: the reference that the cache is checked against.
+    """
+
+    def __init__(
+        self, pool: KvPool, tree: RadixTree | None, counters: Counters, max_step_tokens: int, max_running: int
+    ) -> None:
+        self._pool = pool
+        self._tree = tree
+        self._counters = counters
+        self._max_step_tokens = max_step_tokens
+        self._max_running = max_running
+        self._waiting: list[tuple[tuple[int, ...], Sequence]] = []
+        self._running: list[Sequence] = []  # oldest first
+        self._output_ratio = _FIRST_RATIO  # share of max_new_tokens that running sequences are expected to use
+        self.failed: list[tuple[Sequence, Exception]] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits or runs."""
+        return bool(self._waiting or self._running)
+
+    def add(self, sequence: Sequence) -> None:
+        """Let a sequence wait for its turn."""
+        heapq.heappush(self._waiting, (sequence.order, sequence))
+
+    def plan(self) -> list[Work]:
+        """Choose the next step's work and give it slots; [] if nothing can run."""
+        self._drop_cancelled()
+        planned: dict[int, Work] = {}
+        budget = self._plan_running(planned)
+        for work in planned.values():
+            self._publish(work)
+        self._admit(planned, budget)
+        self._output_ratio = max(_LEAST_RATIO, self._output_ratio * 0.995)
+        return list(planned.values())
+
+    def finish(self, sequence: Sequence) -> None:
+        """Take a sequence out; its KV stays in the tree for those who come after."""
+        self._running.remove(sequence)
+        self._release(sequence)
+
+    def fail_all(self) -> list[Sequence]:
+        """Take everything out without trusting any KV, and return the sequences."""
+        gone = self._running + [sequence for _, sequence in self._waiting]
+        for sequence in self._running:
+            if sequence.node is not None and self._tree is not None:
+                self._tree.unlock(sequence.node)
+            self._pool.release(sequence.slots[sequence.shared : sequence.kv])
+        self._running, self._waiting = [], []
+        if self._tree is not None:
+            self._tree.reset()
+        return gone
+
+    def check(self) -> None:
+        """Raise EngineError unless every slot has exactly one owner."""
+        held = sum(sequence.kv - sequence.shared for sequence in self._running)
+        if self._tree is not None:
+            self._tree.check(held=held)
+        elif held != self._pool.used:
+            raise EngineError(f"found {self._pool.used} KV slots in use; wanted {held}")
+        self._pool.check()
+
+    # Running sequences
+
+    def _plan_running(self, planned: dict[int, Work]) -> int:
+        """Plan the running sequences, decodes before chunks of prompts; return the tokens left in the step."""
+        budget = self._max_step_tokens
+        decoding = [s for s in self._running if s.length - s.ready == 1]
+        prefilling = [s for s in self._running if s.length - s.ready > 1]
+        needed = sum(1 for s in decoding if s.kv < s.length)
+        if not prefilling and len(decoding) <= budget and self._make_room(needed):
+            slots = self._pool.allocate(needed)
+            for i, sequence in enumerate(decoding):  # nearly every step of every run: no call per row that can be saved
+                ready, kv = sequence.ready, sequence.kv
+                if kv == ready:
+                    sequence.assign_slots(slots[i : i + 1])
+                planned[id(sequence)] = Work(sequence, ready, ready + 1, kv)
+            return budget - len(decoding)
+        for sequence in decoding + prefilling:
+            if budget == 0:
+                break
+            if not sequence.running:
+                continue  # preempted for the sake of an older one in this loop
+            if sequence.length - sequence.ready > 1:
+                self._attach(sequence)
+            end = min(sequence.ready + budget, sequence.target)
+            if not self._secure(sequence, end - sequence.kv, planned):
+                continue
+            planned[id(sequence)] = self._assign(sequence, end)
+            budget -= end - sequence.ready
+        return budget
+
+    def _assign(self, sequence: Sequence, end: int) -> Work:
+        """Give positions up to `end` their slots, which must be free, and return the work."""
+        cached = sequence.kv
+        if end > cached:
+            sequence.assign_slots(self._pool.allocate(end - cached))
+        return Work(sequence, sequence.ready, end, cached)
+
+    def _make_room(self, count: int) -> bool:
+        """Evict until `count` slots are free; return whether they are."""
+        missing = count - self._pool.free
+        if missing > 0 and self._tree is not None:
+            self._counters.evicted += self._tree.evict(missing)
+        return self._pool.free >= count
+
+    def _secure(self, sequence: Sequence, count: int, planned: dict[int, Work]) -> bool:
+        """Make `count` slots free for a running sequence, preempting younger ones; False if it had to go itself."""
+        while not self._make_room(count):
+            victim = self._running[-1]
+            if victim is sequence and len(self._running) == 1:
+                sizes = f"{sequence.kv + count} positions in a KV pool of {self._pool.capacity}"
+                self.failed.append((sequence, EngineError(f"found {sizes}; wanted a larger pool (kv_tokens)")))
+                self.finish(sequence)
+                return False
+            planned.pop(id(victim), None)
+            self._preempt(victim)
+            if victim is sequence:
+                return False
+        return True
+
+    def _preempt(self, sequence: Sequence) -> None:
+        self._counters.preemptions += 1
+        self._output_ratio = min(1.0, self._output_ratio * 1.5 + 0.1)
+        self._running.remove(sequence)
+        self._release(sequence)
+        self.add(sequence)
+
+    # Admission
+
+    def _admit(self, planned: dict[int, Work], budget: int) -> None:
+        """Start waiting sequences, oldest first, while their prompts and everybody's expected outputs fit."""
+        if not self._waiting or budget <= 0:
+            return
+        reserved = sum(self._expected(sequence) for sequence in self._running)
+        while self._waiting and budget > 0 and len(self._running) < self._max_running:
+            sequence = self._waiting[0][1]
+            if sequence.request.cancelled:
+                heapq.heappop(self._waiting)
+                continue
+            self._attach(sequence)
+            expected = self._expected(sequence)
+            evictable = self._tree.evictable if self._tree is not None else 0
+            if self._running and reserved + expected > self._pool.free + evictable:
+                self._detach(sequence)
+                return
+            heapq.heappop(self._waiting)
+            self._start(sequence)
+            reserved += expected
+            end = min(sequence.ready + budget, sequence.target)
+            if end <= sequence.ready:  # all of it is cached and no logits are wanted
+                planned[id(sequence)] = Work(sequence, end, end, sequence.kv)
+                continue
+            self._make_room(end - sequence.kv)  # can't fail: `expected` covers it, or the pool is all its own
+            work = planned[id(sequence)] = self._assign(sequence, end)
+            self._publish(work)
+            reserved -= end - work.cached
+            budget -= end - sequence.ready
+
+    def _start(self, sequence: Sequence) -> None:
+        """Move a sequence among the running, at the place of its age."""
+        sequence.running = True
+        at = len(self._running)
+        while at and self._running[at - 1].order > sequence.order:
+            at -= 1
+        self._running.insert(at, sequence)
+        if sequence.cached is None:
+            sequence.cached = min(sequence.ready, len(sequence.request.tokens))
+            self._counters.cached += sequence.cached
+
+    def _expected(self, sequence: Sequence) -> int:
+        """Slots a sequence is expected to need beyond those it has."""
+        remaining = sequence.request.params.max_new_tokens - len(sequence.output)
+        return max(0, sequence.target - sequence.kv) + int(remaining * self._output_ratio)
+
+    # Slots and their owners
+
+    def _attach(self, sequence: Sequence) -> None:
+        """Take over all the KV the tree has for a sequence's tokens, beyond what it holds; lock it."""
+        tree = self._tree
+        if tree is not None and sequence.shared == sequence.kv:
+            node = tree.match(sequence.token_run(0, sequence.length))
+            if sequence.node is None or node.depth > sequence.kv:
+                tree.lock(node)
+                if sequence.node is not None:
+                    tree.unlock(sequence.node)
+                sequence.node = node
+                sequence.kv = sequence.shared
+                sequence.assign_slots(tree.slots_of(node)[sequence.shared :])
+                sequence.shared = sequence.kv
+        sequence.ready = max(sequence.ready, min(sequence.kv, sequence.first_wanted()))
+
+    def _publish(self, work: Work) -> None:
+        """Hand the KV of a chunk of prompt to the tree, so that others can share it from this step on."""
+        sequence = work.sequence
+        if self._tree is None or sequence.node is None or (work.end - work.start == 1 and sequence.output):
+            return
+        if sequence.kv > sequence.shared:
+            work.cached += self._insert(sequence, sequence.kv)
+
+    def _insert(self, sequence: Sequence, end: int) -> int:
+        """Move ownership of a sequence's slots up to position `end` to the tree, and its lock with them.
+
+        Returns how many of these positions the tree had already; the sequence uses the tree's slots for them.
+        """
+        tree, old = self._tree, sequence.node
+        assert tree is not None and old is not None
+        start = sequence.shared
+        slots = sequence.slots[start:end].copy()
+        node, present = tree.extend(old, sequence.token_run(start, end), slots)
+        if present:  # somebody computed the same tokens meanwhile: theirs stay
+            sequence.slots[start : start + present] = tree.slots_of(node)[start : start + present]
+            self._pool.release(slots[:present])
+        tree.lock(node)
+        tree.unlock(old)
+        sequence.node = node
+        sequence.shared = end
+        return present
+
+    def _detach(self, sequence: Sequence) -> None:
+        """Undo `_attach` for a sequence that can't start yet: what waits holds no KV that can't be evicted."""
+        if self._tree is not None and sequence.node is not None:
+            self._tree.unlock(sequence.node)
+        sequence.node = None
+        sequence.kv = sequence.shared = sequence.ready = 0
+
+    def _release(self, sequence: Sequence) -> None:
+        """Give up all KV: what was computed stays in the tree until evicted."""
+        sequence.high_water = max(sequence.high_water, sequence.ready)
+        sequence.running = False
+        if self._tree is not None and sequence.node is not None:
+            if sequence.ready > sequence.shared:
+                self._insert(sequence, sequence.ready)
+        self._pool.release(sequence.slots[sequence.shared : sequence.kv])
+        self._detach(sequence)
+
+    def _drop_cancelled(self) -> None:
+        for sequence in [s for s in self._running if s.request.cancelled]:
+            self.finish(sequence)

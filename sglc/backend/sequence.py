@@ -1,0 +1,285 @@
+"""A request while it runs: its tokens, the KV they have, its text, and whether it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Seq
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from sglc.backend.request import Completion, Delta, Event, Finish, Request, TokenLogprob
+from sglc.backend.step import Edits
+from sglc.backend.stops import stop_matcher
+from sglc.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from sglc.backend.radix import Node
+    from sglc.backend.step import Ints
+    from sglc.backend.tokenizer import Tokenizer
+
+
+class Sequence:
+    """Mutable state of one request in the engine.
+
+    Positions 0 .. `kv` - 1 have a slot; the first `shared` of these slots belong to the radix tree (the path to
+    `node`, locked while the sequence runs), the rest to the sequence. Positions before `ready` have been computed;
+    those from `ready` to `kv` have KV already and are computed again only for their logits. `high_water` is
+    the most positions that were ever computed: what lies below it after a preemption is computed a second time.
+    """
+
+    __slots__ = (
+        "_detokenizer",
+        "_finish",
+        "_matcher",
+        "_sent",
+        "cached",
+        "constraint_state",
+        "counts",
+        "end_ids",
+        "filled",
+        "high_water",
+        "input_logprobs",
+        "input_top",
+        "kv",
+        "node",
+        "order",
+        "output",
+        "output_logprobs",
+        "output_top",
+        "ready",
+        "refilled",
+        "relogit",
+        "request",
+        "running",
+        "scored",
+        "shared",
+        "slots",
+        "text",
+        "tokenizer",
+    )
+
+    def __init__(self, request: Request, tokenizer: Tokenizer, order: tuple[int, ...], end_ids: frozenset[int]) -> None:
+        params = request.params
+        self.request = request
+        self.tokenizer = tokenizer
+        self.order = order
+        self.node: Node | None = None
+        self.slots: Ints = np.empty(len(request.tokens) + min(params.max_new_tokens, 64), np.int64)
+        self.kv = self.shared = self.ready = self.high_water = 0
+        self.filled = self.relogit = self.refilled = 0
+        self.cached: int | None = None
+        self.running = False
+        self.output: list[int] = []
+        self.text = ""
+        self.end_ids = end_ids
+        self.counts: dict[int, int] = {}
+        self.constraint_state: Hashable = request.constraint.start if request.constraint else None
+        self.scored = max(0, (request.score_from or 0) - 1)
+        self.input_logprobs: list[TokenLogprob] = []
+        if request.score_from == 0:
+            first = int(request.tokens[0])
+            self.input_logprobs.append(TokenLogprob(None, first, self.token_text(first)))
+        self.input_top: list[list[TokenLogprob]] = []
+        self.output_logprobs: list[TokenLogprob] = []
+        self.output_top: list[list[TokenLogprob]] = []
+        self._matcher = stop_matcher(params.stop, params.stop_regex)
+        self._detokenizer = tokenizer.detokenizer()
+        self._sent = 0
+        self._finish: Finish | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and output together."""
+        return len(self.request.tokens) + len(self.output)
+
+    def token_run(self, start: int, end: int) -> Ints:
+        """Return the tokens at positions start .. end - 1."""
+        prompt = self.request.tokens
+        size = len(prompt)
+        if end <= size:
+            return prompt[start:end]
+        if start >= size:
+            return np.array(self.output[start - size : end - size], np.int64)
+        return np.concatenate([prompt[start:], np.array(self.output[: end - size], np.int64)])
+
+    @property
+    def wants_next(self) -> bool:
+        """Whether the logits behind the last token are wanted, to draw from or to report."""
+        params = self.request.params
+        return params.max_new_tokens > 0 or (params.return_logprob and params.top_logprobs_num > 0)
+
+    @property
+    def target(self) -> int:
+        """Positions that have to be computed before anything can be said: a scoring needs all but the last."""
+        return self.length - 1 if self.request.score_from is not None and not self.wants_next else self.length
+
+    def first_wanted(self) -> int:
+        """Return the first position whose logits are still wanted; its KV may be cached, it is computed anyway."""
+        if self.request.score_from is not None and self.scored < len(self.request.tokens) - 1:
+            return self.scored
+        return self.length - 1 if self.wants_next else self.target
+
+    def assign_slots(self, slots: Ints) -> None:
+        """Give the next positions their KV slots."""
+        end = self.kv + len(slots)
+        if end > len(self.slots):
+            grown = np.empty(max(end, 2 * len(self.slots)), np.int64)
+            grown[: self.kv] = self.slots[: self.kv]
+            self.slots = grown
+        self.slots[self.kv : end] = slots
+        self.kv = end
+
+    # What a sampled token does
+
+    def append(self, token_id: int) -> Finish | None:
+        """Take a sampled token; return why the generation is over, or None."""
+        request = self.request
+        params = request.params
+        self.output.append(token_id)
+        if token_id in params.stop_token_ids or (token_id in self.end_ids and not params.ignore_eos):
+            self._finish = Finish("stop", token_id)
+            return self._finish
+        piece = self._detokenizer.push(token_id)
+        if self._tracks_counts:
+            self.counts[token_id] = self.counts.get(token_id, 0) + 1
+        if piece:
+            old = len(self.text)
+            self.text += piece
+            if self._matcher is not None:
+                match = self._matcher.find(self.text, old)
+                if match is not None:
+                    self.text = self.text[: match.start]
+                    self._finish = Finish("stop", match.stop)
+                    return self._finish
+        if request.constraint is not None:
+            self.constraint_state = request.constraint.advance(self.constraint_state, token_id)
+            if request.constraint.must_end(self.constraint_state):
+                self._finish = Finish("stop")
+                return self._finish
+        if len(self.output) >= params.max_new_tokens:
+            self._finish = Finish("length")
+        return self._finish
+
+    @property
+    def _tracks_counts(self) -> bool:
+        params = self.request.params
+        return bool(params.frequency_penalty or params.presence_penalty) or params.repetition_penalty != 1.0
+
+    # What a draw has to respect
+
+    @property
+    def edited(self) -> bool:
+        """Whether the logits of the next draw have to be changed."""
+        params = self.request.params
+        return (
+            self.request.constraint is not None
+            or bool(params.logit_bias)
+            or len(self.output) < params.min_new_tokens
+            or self._tracks_counts
+        )
+
+    def edits(self) -> Edits:
+        """Return the changes to the logits of the next draw.
+
+        Raises EngineError where a constraint leaves neither a token nor the end.
+        """
+        params = self.request.params
+        ends = self.end_ids.union(params.stop_token_ids)
+        early = len(self.output) < params.min_new_tokens
+        bias = params.logit_bias
+        counted = seen = None
+        if self._tracks_counts:
+            counted = (np.array([*self.counts], np.int64), np.array([*self.counts.values()], np.int64))
+            seen = np.unique(np.concatenate([self.request.tokens, counted[0]]))
+        return Edits(
+            allowed=self._allowed(ends, early),
+            forbidden=tuple(ends) if early and self.request.constraint is None else (),
+            bias=(np.array([i for i, _ in bias], np.int64), np.array([a for _, a in bias])) if bias else None,
+            seen=seen if params.repetition_penalty != 1.0 else None,
+            repetition_penalty=params.repetition_penalty,
+            counted=counted,
+            frequency_penalty=params.frequency_penalty,
+            presence_penalty=params.presence_penalty,
+        )
+
+    def _allowed(self, ends: frozenset[int], early: bool) -> npt.NDArray[np.bool_] | None:
+        """Return the mask of a constraint, with the ends where the text may end."""
+        constraint = self.request.constraint
+        if constraint is None:
+            return None
+        allowed = constraint.allowed(self.constraint_state)
+        if constraint.may_end(self.constraint_state) and not early and not self.request.params.ignore_eos:
+            allowed = allowed.copy()
+            allowed[list(ends)] = True
+        if not allowed.any():
+            raise EngineError(f"found no token that continues {self.text!r} within its constraint; wanted one")
+        return allowed
+
+    # What the caller gets
+
+    def token_text(self, token_id: int) -> str | None:
+        """Return a token's text where log-probabilities are to have it."""
+        return self.tokenizer.decode([token_id]) if self.request.params.return_text_in_logprobs else None
+
+    def delta(self) -> Delta | None:
+        """Return the text that became safe to show since the last call, or None."""
+        safe = len(self.text) if self._matcher is None else self._matcher.safe_length(self.text)
+        if safe <= self._sent:
+            return None
+        piece = self.text[self._sent : safe]
+        self._sent = safe
+        return Delta(piece, len(self.output))
+
+    def closing_events(self) -> list[Event]:
+        """Return the last events of a sequence that is over: what its stream still lacks, and its completion."""
+        completion = self.completion()
+        events: list[Event] = []
+        if self.request.streamed and len(completion.text) > self._sent:
+            events.append(Delta(completion.text[self._sent :], len(self.output)))
+        events.append(completion)
+        return events
+
+    def completion(self) -> Completion:
+        """Return the finished generation, cut exactly at its stop."""
+        finish = self._finish or Finish("length")
+        output: Seq[int] = self.output
+        tail = ""
+        if isinstance(finish.matched, int):
+            output = output[:-1]
+            text = self.text + self._detokenizer.flush()
+        elif isinstance(finish.matched, str):
+            text = self.text
+            output, tail = self._cut(len(text))
+        else:
+            text = self.text + self._detokenizer.flush()
+        return Completion(
+            text=text,
+            tokens=np.array(output, np.int64),
+            tail=tail,
+            finish=finish,
+            prompt_tokens=len(self.request.tokens),
+            cached_tokens=self.cached or 0,
+            completion_tokens=len(self.output),
+            filled=self.filled,
+            relogit=self.relogit,
+            refilled=self.refilled,
+            input_logprobs=self.input_logprobs,
+            output_logprobs=self.output_logprobs,
+            input_top=self.input_top,
+            output_top=self.output_top,
+        )
+
+    def _cut(self, length: int) -> tuple[list[int], str]:
+        """Return the tokens wholly inside the first `length` characters, and the characters behind them."""
+        detokenizer = self.tokenizer.detokenizer()
+        kept = characters = seen = 0
+        for i, token_id in enumerate(self.output):
+            seen += len(detokenizer.push(token_id))
+            if seen > length:
+                break
+            if not detokenizer.pending:
+                kept, characters = i + 1, seen
+        return self.output[:kept], self.text[characters:length]

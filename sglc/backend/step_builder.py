@@ -1,0 +1,204 @@
+"""From planned work to one forward pass and back: flat arrays in, sampled tokens and log-probabilities out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from time import perf_counter
+
+import numpy as np
+
+from sglc.backend.counters import Counters
+from sglc.backend.random_stream import uniforms
+from sglc.backend.request import TokenLogprob
+from sglc.backend.scheduler import Work
+from sglc.backend.sequence import Sequence
+from sglc.backend.step import SCRATCH_SLOT, Draws, Edits, Ints, Logits, Step
+from sglc.errors import EngineError
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What the logits of a step are for; rows count the step's `logit_rows`."""
+
+    drawing: list[tuple[Sequence, int]]  # sequences whose next token is drawn, with the row it is drawn from
+    scoring: list[tuple[Sequence, int, int]]  # (sequence, row, position): the log-probability of the token behind it
+    reporting: list[tuple[Sequence, int]]  # sequences that only want to know the likeliest next tokens
+
+
+def build_step(works: list[Work], counters: Counters) -> tuple[Step, Wanted]:
+    """Lay the works end to end, count them, and list the logits that are wanted."""
+    wanted = Wanted([], [], [])
+    token_ids: list[Ints | list[int]] = []
+    slots: list[Ints | list[int]] = []
+    logit_rows: list[int] = []
+    offset = 0
+    for work in works:
+        sequence, start, end = work.sequence, work.start, work.end
+        prompt_length = len(sequence.request.tokens)
+        if end - start == 1 and start >= prompt_length:  # a decode: nearly all of all works
+            token_ids.append(sequence.output[start - prompt_length :][:1])
+            slots.append([sequence.slots.item(start) if start >= work.cached else SCRATCH_SLOT])
+        else:
+            token_ids.append(sequence.token_run(start, end))
+            run = sequence.slots[start:end].copy()
+            run[: max(0, work.cached - start)] = SCRATCH_SLOT
+            slots.append(run)
+            _count(work, prompt_length, counters)
+        _want(work, prompt_length, offset, logit_rows, wanted)
+        offset += end - start
+    counters.sequence_steps += len(works)
+    lengths = np.array([w.end - w.start for w in works], np.int64)
+    contexts = np.array([w.end for w in works], np.int64)
+    first = np.cumsum(lengths) - lengths
+    positions = np.arange(offset, dtype=np.int64) + np.repeat(contexts - lengths - first, lengths)
+    step = Step(
+        token_ids=np.fromiter(chain.from_iterable(token_ids), np.int64, offset),
+        positions=positions,
+        slots=np.fromiter(chain.from_iterable(slots), np.int64, offset),
+        lengths=lengths,
+        context_lengths=contexts,
+        tables=[w.sequence.slots[: w.end] for w in works],
+        logit_rows=np.array(logit_rows, np.int64),
+    )
+    return step, wanted
+
+
+def _count(work: Work, prompt_length: int, counters: Counters) -> None:
+    sequence, start, end, cached = work.sequence, work.start, work.end, work.cached
+    fresh = max(start, cached)
+    relogit = max(0, min(cached, end) - start)
+    refilled = max(0, min(end, sequence.high_water) - fresh)
+    filled = max(0, min(end, prompt_length) - max(fresh, sequence.high_water))
+    sequence.relogit += relogit
+    sequence.refilled += refilled
+    sequence.filled += filled
+    counters.relogit += relogit
+    counters.refilled += refilled
+    counters.filled += filled
+
+
+def _want(work: Work, prompt_length: int, offset: int, logit_rows: list[int], wanted: Wanted) -> None:
+    """Append the rows whose logits this work is asked for."""
+    sequence, start, end = work.sequence, work.start, work.end
+    if sequence.request.score_from is not None:
+        for position in range(max(start, sequence.scored), min(end, prompt_length - 1)):
+            wanted.scoring.append((sequence, len(logit_rows), position))
+            logit_rows.append(offset + position - start)
+    if end == sequence.length and sequence.wants_next:
+        if sequence.request.params.max_new_tokens:
+            wanted.drawing.append((sequence, len(logit_rows)))
+        else:
+            wanted.reporting.append((sequence, len(logit_rows)))
+        logit_rows.append(offset + end - 1 - start)
+
+
+def take_scores(logits: Logits, wanted: Wanted) -> None:
+    """Give each sequence the log-probabilities of its prompt, and of what may come next, that it asked for."""
+    if not wanted.scoring and not wanted.reporting:
+        return
+    rows = [row for _, row, _ in wanted.scoring] + [row for _, row in wanted.reporting]
+    tokens = [int(s.request.tokens[position + 1]) for s, _, position in wanted.scoring]
+    tokens += [0] * len(wanted.reporting)
+    asked = [s for s, *_ in wanted.scoring] + [s for s, _ in wanted.reporting]
+    top = max(s.request.params.top_logprobs_num for s in asked)
+    found = logits.logprobs(np.array(rows, np.int64), np.array(tokens, np.int64), top)
+    for i, sequence in enumerate(asked):
+        best = _top_of(sequence, found.top_ids[i], found.top_logprobs[i])
+        if i < len(wanted.scoring):
+            sequence.input_logprobs.append(_entry(sequence, float(found.chosen[i]), tokens[i]))
+            if sequence.request.params.top_logprobs_num:
+                sequence.input_top.append(best)
+            sequence.scored = wanted.scoring[i][2] + 1
+        else:
+            sequence.output_top.append(best)
+
+
+def draw_tokens(
+    logits: Logits, wanted: Wanted, vocab_size: int, counters: Counters
+) -> tuple[list[Sequence], list[tuple[Sequence, EngineError]]]:
+    """Draw one token for each sequence that is due; return those that are over, and those that can't go on."""
+    edits, failed = _edits(wanted, counters)
+    drawing = wanted.drawing
+    if not drawing:
+        return [], failed
+    tokens = logits.draw(_draws(drawing, edits, vocab_size))
+    counters.decoded += len(drawing)
+    _record_logprobs(logits, drawing, tokens)
+    over = [s for (s, _), token_id in zip(drawing, tokens.tolist(), strict=True) if s.append(token_id)]
+    return over, failed
+
+
+def _edits(wanted: Wanted, counters: Counters) -> tuple[dict[int, Edits], list[tuple[Sequence, EngineError]]]:
+    """Return the edits by draw, and drop from `wanted` the sequences whose constraint has no way on."""
+    edited = [s for s, _ in wanted.drawing if s.edited]
+    if not edited:
+        return {}, []
+    started = perf_counter()
+    by_sequence: dict[int, Edits] = {}
+    failed: list[tuple[Sequence, EngineError]] = []
+    for sequence in edited:
+        try:
+            edit = by_sequence[id(sequence)] = sequence.edits()
+        except EngineError as error:
+            failed.append((sequence, error))
+            continue
+        if edit.allowed is not None and not edit.forbidden:
+            counters.forced += int(edit.allowed.sum()) == 1
+    gone = {id(s) for s, _ in failed}
+    wanted.drawing = [pair for pair in wanted.drawing if id(pair[0]) not in gone]
+    edits = {i: by_sequence[id(s)] for i, (s, _) in enumerate(wanted.drawing) if id(s) in by_sequence}
+    counters.mask_time += perf_counter() - started
+    return edits, failed
+
+
+def _draws(drawing: list[tuple[Sequence, int]], edits: dict[int, Edits], vocab_size: int) -> Draws:
+    params = [s.request.params for s, _ in drawing]
+    keys = np.array([s.request.stream_key for s, _ in drawing], np.uint64)
+    positions = np.array([len(s.output) for s, _ in drawing], np.uint64)
+    return Draws(
+        rows=np.array([row for _, row in drawing], np.int64),
+        temperatures=np.array([0.0 if p.greedy else p.temperature for p in params]),
+        uniforms=uniforms(keys, positions),
+        top_ks=np.array([p.top_k or vocab_size for p in params], np.int64),
+        top_ps=np.array([p.top_p for p in params], np.float64),
+        min_ps=np.array([p.min_p for p in params], np.float64),
+        edits=edits,
+    )
+
+
+def _record_logprobs(logits: Logits, drawing: list[tuple[Sequence, int]], tokens: Ints) -> None:
+    asked = [i for i, (s, _) in enumerate(drawing) if s.request.params.return_logprob]
+    if not asked:
+        return
+    rows = np.array([drawing[i][1] for i in asked], np.int64)
+    top = max(drawing[i][0].request.params.top_logprobs_num for i in asked)
+    found = logits.logprobs(rows, tokens[asked], top)
+    for j, i in enumerate(asked):
+        sequence = drawing[i][0]
+        sequence.output_logprobs.append(_entry(sequence, float(found.chosen[j]), int(tokens[i])))
+        if sequence.request.params.top_logprobs_num:
+            sequence.output_top.append(_top_of(sequence, found.top_ids[j], found.top_logprobs[j]))
+
+
+def _top_of(sequence: Sequence, ids: Ints, logprobs: np.ndarray) -> list[TokenLogprob]:  # type: ignore[type-arg]
+    count = sequence.request.params.top_logprobs_num
+    pairs = zip(logprobs[:count].tolist(), ids[:count].tolist(), strict=True)
+    return [_entry(sequence, logprob, token_id) for logprob, token_id in pairs]
+
+
+def _entry(sequence: Sequence, logprob: float, token_id: int) -> TokenLogprob:
+    return TokenLogprob(logprob, token_id, sequence.token_text(token_id))
+
+
+def refusals(logits: Logits, wanted: Wanted) -> dict[int, tuple[Sequence, EngineError]]:
+    """Return the sequences (by id) that the model could not answer, and drop them from what is wanted."""
+    refused = logits.refused
+    if not refused:
+        return {}
+    rows = [(s, row) for s, row in wanted.drawing] + [(s, row) for s, row, _ in wanted.scoring] + wanted.reporting
+    gone = {id(s): (s, EngineError(str(refused[row]))) for s, row in rows if row in refused}
+    wanted.drawing = [pair for pair in wanted.drawing if id(pair[0]) not in gone]
+    wanted.scoring = [triple for triple in wanted.scoring if id(triple[0]) not in gone]
+    wanted.reporting = [pair for pair in wanted.reporting if id(pair[0]) not in gone]
+    return gone

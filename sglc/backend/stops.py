@@ -1,0 +1,67 @@
+"""Where a generation ends: stop strings and stop patterns, found in text as it grows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from re import _parser as regex_parser  # type: ignore[attr-defined]  # the only place that knows match lengths
+
+UNBOUNDED = 10_000
+"""Longest match, in characters, that a stop pattern is credited with before it counts as unbounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A stop that was found: where it begins in the text, and the stop string or pattern itself."""
+
+    start: int
+    stop: str
+
+
+class StopMatcher:
+    """Finds the first stop in a growing text, looking at each character a bounded number of times."""
+
+    __slots__ = ("_patterns", "_window", "strings")
+
+    def __init__(self, strings: Sequence[str], patterns: Sequence[str]) -> None:
+        self.strings = tuple(strings)
+        self._patterns = [(pattern, re.compile(pattern)) for pattern in patterns]
+        lengths = [len(s) for s in strings]
+        lengths += [int(regex_parser.parse(pattern).getwidth()[1]) for pattern in patterns]
+        longest = max(lengths, default=0)
+        self._window: int | None = None if longest > UNBOUNDED else longest
+
+    def find(self, text: str, old: int) -> Match | None:
+        """Return the leftmost stop in `text`, of which the first `old` characters held none before."""
+        window = self._window
+        start = 0 if window is None else max(0, old - window + 1)
+        best: Match | None = None
+        for stop in self.strings:
+            at = text.find(stop, start)
+            if at >= 0 and (best is None or at < best.start):
+                best = Match(at, stop)
+        for pattern, compiled in self._patterns:
+            found = compiled.search(text, start)
+            if found and found.end() > found.start() and (best is None or found.start() < best.start):
+                best = Match(found.start(), pattern)
+        return best
+
+    def safe_length(self, text: str) -> int:
+        """Return how many characters of a text without a stop can't become part of one."""
+        if self._patterns:
+            return 0 if self._window is None else max(0, len(text) - self._window + 1)
+        held = 0
+        for stop in self.strings:
+            for size in range(min(len(stop) - 1, len(text)), held, -1):
+                if text.endswith(stop[:size]):
+                    held = size
+                    break
+        return len(text) - held
+
+
+@lru_cache(maxsize=1024)
+def stop_matcher(strings: tuple[str, ...], patterns: tuple[str, ...]) -> StopMatcher | None:
+    """Return the matcher for these stops, or None where there are none."""
+    return StopMatcher(strings, patterns) if strings or patterns else None
