@@ -1,0 +1,458 @@
+"""The state of a running program: what `s` is inside a program, and what `run` returns."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sglc.backend.prompt import Prompt
+from sglc.errors import ProgramError, caller_location
+from sglc.language.future import Future, settled, unknown_variable
+from sglc.language.primitives import Expression, Gen, RoleBegin, RoleEnd, Select, parts_of, resolve
+from sglc.language.statements import Action, Awaiting, Choice, Generation, Statement, TemplateText
+
+if TYPE_CHECKING:
+    from sglc.backend.counters import Counters
+    from sglc.ir.sampling import SamplingParams
+    from sglc.language.group import ProgramStateGroup
+    from sglc.language.row import Row
+
+
+class _Template(NamedTuple):
+    """Template text that is due: as one string with its neighbours, and as it reads before given text."""
+
+    text: str
+    before_text: str
+    opens: bool
+
+
+class ProgramState:
+    """One prompt growing statement by statement, with the variables set on the way.
+
+    Statements never wait; reading does (`s["x"]`, `text()`, `messages()`, `sync()`). What is known in program
+    order (which names exist, which role is open, where a sampling site is) is settled when a statement is written.
+    """
+
+    def __init__(self, row: Row, path: str, params: SamplingParams) -> None:
+        self.row = row
+        self.ret_value: Any = None
+        self.params = params
+        self.prompt = Prompt()
+        self.pieces: list[str] = []
+        self.live = ""  # text of a running generation, where it is streamed
+        self._path = path
+        self._queue: deque[Statement | str] = deque()
+        self._waiting = False
+        self._error: BaseException | None = None
+        self._vars: dict[str | None, Future] = {}
+        self._own: dict[str | None, None] = {}  # names set since the fork that made this state, in order
+        self._open_scopes: list[str] = []
+        self._samplings = self._forks = self._calls = 0
+        self._turns: tuple[str, ...] = ()
+        self._role: str | None = None
+        self._messages: list[dict[str, str]] = []
+        self._message_start = 0
+        self._due: _Template | None = None
+        self._fork_piece = 0
+
+    # Statements
+
+    def __iadd__(self, other: object) -> ProgramState:
+        """Append text or an expression."""
+        if isinstance(other, str):
+            self._do(other)
+            return self
+        for part in parts_of(other):
+            if isinstance(part, str):
+                self._do(part)
+            elif isinstance(part, Gen):
+                self._gen(part)
+            elif isinstance(part, Select):
+                future = Future()
+                self._set(part.name, future)
+                self._do(Choice(part, future))
+            elif isinstance(part, RoleBegin):
+                self._begin(part)
+            else:
+                self._end(part)
+        return self
+
+    def _gen(self, part: Gen) -> None:
+        try:
+            params = resolve(self.params, part.changes)
+        except ValueError as error:
+            raise ProgramError(str(error), part.location) from None
+        future = Future()
+        thoughts = None
+        self._set(part.name, future)
+        if part.reasoning is not None:
+            thoughts = Future()
+            self._set(f"{part.name}_reasoning_content", thoughts)
+        generation = Generation(part, params, f"{self._path}:{self._samplings}", future, thoughts)
+        generation.in_message = self._role is not None
+        self._samplings += 1
+        self._do(generation)
+
+    def _do(self, statement: Statement | str) -> None:
+        """Run a statement now if nothing is before it, else let it wait for its turn."""
+        if self._error is not None:
+            raise self._seen(self._error)
+        if self._due is not None:
+            self.write_template(before_text=isinstance(statement, str))
+        if self._waiting or self._queue:
+            self._queue.append(statement)
+        elif isinstance(statement, str):
+            self._append(statement)
+        else:
+            self._waiting = not statement.start(self)
+
+    def _append(self, text: str) -> None:
+        if text:
+            self.prompt = self.prompt.append(text)
+            self.pieces.append(text)
+
+    def advance(self) -> None:
+        """Go on after a statement that had to wait."""
+        self._waiting = False
+        queue = self._queue
+        while queue and not self._waiting:
+            statement = queue.popleft()
+            if isinstance(statement, str):
+                self._append(statement)
+            else:
+                self._waiting = not statement.start(self)
+        if not self._waiting:
+            self.row.settle()
+
+    def poison(self, error: BaseException) -> None:
+        """Give up: nothing after a failed statement can be done."""
+        self._error = error
+        self._waiting = False
+        queue, self._queue = self._queue, deque()
+        for statement in queue:
+            if not isinstance(statement, str):
+                statement.fail(error)
+        self.row.failed(error)
+        self.row.settle()
+
+    def _seen(self, error: BaseException) -> BaseException:
+        self.row.seen(error)
+        return error
+
+    @property
+    def idle(self) -> bool:
+        """Whether every statement written so far is done or given up."""
+        return not self._waiting and not self._queue
+
+    # Roles
+
+    def system(self, expr: str | Expression | None = None) -> AbstractContextManager[None] | None:
+        """Append a system message, or open one for a `with` block."""
+        return self._message("system", expr)
+
+    def user(self, expr: str | Expression | None = None) -> AbstractContextManager[None] | None:
+        """Append a user message, or open one for a `with` block."""
+        return self._message("user", expr)
+
+    def assistant(self, expr: str | Expression | None = None) -> AbstractContextManager[None] | None:
+        """Append an assistant message, or open one for a `with` block."""
+        return self._message("assistant", expr)
+
+    def _message(self, role: str, expr: str | Expression | None) -> AbstractContextManager[None] | None:
+        location = caller_location()
+        begin, end = RoleBegin(role, location), RoleEnd(role, location)
+        if expr is None:
+            return self._scope_of(begin, end)
+        self.__iadd__(Expression(begin, *parts_of(expr), end))
+        return None
+
+    @contextmanager
+    def _scope_of(self, begin: RoleBegin, end: RoleEnd) -> Iterator[None]:
+        self._begin(begin)
+        try:
+            yield
+        finally:
+            if self._error is None:
+                self._end(end)
+
+    def _begin(self, part: RoleBegin) -> None:
+        if self._role is not None:
+            raise ProgramError(f"found {part.role} inside {self._role}; wanted no nested roles", part.location)
+        chat = self.row.engine.tokenizer.chat
+        if chat is None:
+            raise ProgramError(
+                f"found the role {part.role} and a tokenizer without a chat template; "
+                "wanted one: give --chat-template FILE|chatml (chat_template= of sglc.Engine)",
+                part.location,
+            )
+        try:
+            opening = chat.opening(self._turns, part.role)
+            written = chat.opening(self._turns, part.role, written=True)
+        except ProgramError as error:
+            raise ProgramError(error.message, part.location) from None
+        self._role = part.role
+        seam = self._due.text if self._due is not None else ""
+        self._due = _Template(seam + opening, seam + written, opens=True)
+
+    def _end(self, part: RoleEnd) -> None:
+        if self._role != part.role:
+            found = f"the end of {part.role} " + (f"inside {self._role}" if self._role else "outside any message")
+            raise ProgramError(f"found {found}; wanted it to close its own beginning", part.location)
+        chat = self.row.engine.tokenizer.chat
+        assert chat is not None
+        try:
+            closing = chat.closing(self._turns, part.role)
+        except ProgramError as error:
+            raise ProgramError(error.message, part.location) from None
+        role = part.role
+        self._role = None
+        self._turns = (*self._turns, role)
+        self._do(Action(lambda: self._note_message(role)))
+        self._due = _Template(closing, closing, opens=False)
+
+    def write_template(self, before_text: bool = False) -> None:
+        """Append the template text that waited to see what follows it: text, a generation, or another message."""
+        due, self._due = self._due, None
+        if due is not None and self._error is None:
+            self._do(TemplateText(due.before_text if before_text else due.text))
+            if due.opens:
+                self._do(Action(self._note_message_start))
+
+    def _note_message_start(self) -> None:
+        self._message_start = len(self.pieces)
+
+    def _note_message(self, role: str) -> None:
+        content = "".join(self.pieces[self._message_start :]).lstrip()
+        self._messages.append({"role": role, "content": content})
+
+    # Variables
+
+    def __getitem__(self, name: str) -> Any:
+        return self.get_var(name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.set_var(name, value)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a statement written so far sets this variable."""
+        return name in self._vars
+
+    def get_var(self, name: str) -> Any:
+        """Return a variable, waiting until it is there.
+
+        Raises UnknownVariable for a name that no statement has set, and the error of a generation that failed.
+        """
+        return self._read(self._var(name))
+
+    def set_var(self, name: str, value: Any) -> None:
+        """Set a variable."""
+        self._set(name, settled(value))
+
+    def get_meta_info(self, name: str) -> dict[str, Any]:
+        """Return token counts, the finish reason and log-probabilities of a generation or choice."""
+        future = self._var(name)
+        self._read(future)
+        return future.meta
+
+    def _var(self, name: str) -> Future:
+        if name in self._open_scopes:
+            raise ProgramError(f"found {name!r} read inside its own var_scope; wanted the read behind it", caller_location())
+        future = self._vars.get(name)
+        if future is None:
+            if self._error is not None:
+                raise self._seen(self._error)
+            error = unknown_variable(name, [n for n in self._vars if n is not None])
+            error.location = caller_location()
+            raise error
+        return future
+
+    def _set(self, name: str | None, future: Future) -> None:
+        if name is None and self._vars.get(None) is None:
+            return  # nothing can read it
+        self._vars[name] = future
+        self._own[name] = None
+
+    def _read(self, future: Future) -> Any:
+        if not future.done:
+            self.row.loop.wait(future)
+        if future.error is not None:
+            self._seen(future.error)
+        return future.result()
+
+    @contextmanager
+    def var_scope(self, name: str) -> Iterator[None]:
+        """Set variable `name` to all text appended inside the `with` block."""
+        future = Future()
+        start = 0
+
+        def begin() -> None:
+            nonlocal start
+            start = len(self.pieces)
+
+        self._do(Action(begin))
+        self._open_scopes.append(name)
+        try:
+            yield
+        finally:
+            self._open_scopes.remove(name)
+        self._set(name, future)
+        self._do(Action(lambda: future.set("".join(self.pieces[start:])), future.fail))
+
+    # Forks
+
+    def fork(self, size: int = 1, position_ids_offset: list[int] | None = None) -> ProgramStateGroup:
+        """Return `size` states that go on from here, each by itself. `position_ids_offset` has no effect."""
+        from sglc.language.group import ProgramStateGroup
+
+        if not isinstance(size, int) or size < 0:
+            raise ProgramError(f"found fork({size!r}); wanted a number of branches ≥ 0", caller_location())
+        group = f"{self._path}/{self._samplings}.{self._forks}"
+        self._forks += 1
+        children = [self._child(f"{group}.{i}") for i in range(size)]
+        for child in children:
+            child._waiting = True
+
+        def begin() -> None:
+            for child in children:
+                child.prompt = self.prompt
+                child.pieces = self.pieces.copy()
+                child._fork_piece = len(child.pieces)
+                child._messages = self._messages.copy()
+                child._message_start = self._message_start
+                child.advance()
+
+        def failed(error: BaseException) -> None:
+            for child in children:
+                child.poison(error)
+
+        self._do(Action(begin, failed))
+        return ProgramStateGroup(children, self)
+
+    def _child(self, path: str) -> ProgramState:
+        child = ProgramState(self.row, path, self.params)
+        child._vars = self._vars.copy()
+        child._turns, child._role = self._turns, self._role
+        self.row.states.append(child)
+        return child
+
+    @contextmanager
+    def copy(self) -> Iterator[ProgramState]:
+        """Open a scratch state that goes on from here; what it sets becomes a list of one here."""
+        group = self.fork(1)
+        yield group[0]
+        group.join()
+
+    def adopt(self, name: str | None, future: Future) -> None:
+        """Take over a variable from joined branches."""
+        self._set(name, future)
+
+    def own_variables(self) -> dict[str | None, Future]:
+        """Return what this state set since it was forked."""
+        return {name: self._vars[name] for name in self._own}
+
+    def append_when(self, future: Future) -> None:
+        """Append the text that a future will have, in its turn."""
+        self._do(Awaiting(future, self._append))
+
+    def text_since_fork(self) -> Future:
+        """Return a future of the text appended since the fork, up to this statement."""
+        future = Future()
+        self._do(Action(lambda: future.set("".join(self.pieces[self._fork_piece :])), future.fail))
+        return future
+
+    def next_call_path(self) -> str:
+        """Return the path of the next program called from here, for its random streams."""
+        self._calls += 1
+        return f"{self._path}/{self._samplings}.call{self._calls}"
+
+    # Reading the whole
+
+    def sync(self) -> None:
+        """Wait until every statement written so far is done. Raises the error of one that failed."""
+        if self._error is not None:
+            raise self._seen(self._error)
+        self.write_template()
+        if not self.idle:
+            future = Future()
+            self._do(Action(lambda: future.set(None), future.fail))
+            self._read(future)
+
+    def text(self) -> str:
+        """Return the whole text, waiting until it is there."""
+        self.sync()
+        return "".join(self.pieces)
+
+    def messages(self) -> list[dict[str, str]]:
+        """Return the finished messages, waiting until they are there."""
+        self.sync()
+        return [dict(message) for message in self._messages]
+
+    @property
+    def error(self) -> BaseException | None:
+        """The error that ended this program or branch, or None."""
+        return self.row.error if self.row.state is self else self._error
+
+    @property
+    def index(self) -> int:
+        """The number of this program's input row."""
+        return self.row.index
+
+    @property
+    def counters(self) -> Counters:
+        """What this program's requests cost."""
+        return self.row.counters
+
+    def variables(self) -> dict[str, Any]:
+        """Return the variables that are there, by name."""
+        return {n: f.result() for n, f in self._vars.items() if n is not None and f.done and f.error is None}
+
+    def finish(self) -> dict[str, str]:
+        """Return why each generation ended: stop or length."""
+        return {n: f.finish for n, f in self._vars.items() if n is not None and f.finish is not None}
+
+    def __repr__(self) -> str:
+        if self._error is not None:
+            return f"ProgramState(error={self._error!s})"
+        return f"ProgramState({''.join(self.pieces)!r}{'' if self.idle else ' …'})"
+
+    # Streams
+
+    def text_iter(self, var_name: str | None = None) -> Iterator[str]:
+        """Yield the text, or one variable, piece by piece as it comes. Raises the error that ends it."""
+        from sglc.language.streaming import stream
+
+        return stream(self, var_name)
+
+    def text_async_iter(self, var_name: str | None = None, return_meta_data: bool = False) -> AsyncIterator[Any]:
+        """Yield as `text_iter` does, without blocking asyncio; with the variable's meta info if asked."""
+        from sglc.language.streaming import async_stream
+
+        return async_stream(self, var_name, return_meta_data)
+
+    def text_so_far(self, var_name: str | None = None) -> str:
+        """Return what a stream can show now: the whole text, or one variable ("" before it exists)."""
+        if var_name is None:
+            return "".join(self.pieces) + self.live
+        future = self._vars.get(var_name)
+        if future is None:
+            return ""
+        return str(future.result()) if future.done and future.error is None else future.live
+
+    def meta_so_far(self, var_name: str) -> dict[str, Any]:
+        """Return a variable's meta info, {} before it is there."""
+        return self._vars[var_name].meta if var_name in self._vars else {}
+
+    def stream_over(self, var_name: str | None) -> bool:
+        """Whether nothing will be added to `text_so_far`."""
+        future = self._vars.get(var_name) if var_name is not None else None
+        return self.row.done or self._error is not None or (future is not None and future.done)
+
+    def raise_if_failed(self, var_name: str | None = None) -> None:
+        """Raise the error that ended this state, or that `var_name` does not exist once all is done."""
+        error = self._error or self.row.error
+        if error is not None:
+            raise self._seen(error)
+        if var_name is not None and var_name not in self._vars:
+            raise unknown_variable(var_name, [n for n in self._vars if n is not None])

@@ -1,0 +1,41 @@
+"""Streams: a program's text, or one of its variables, piece by piece as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sglc.language.state import ProgramState
+
+
+def stream(state: ProgramState, name: str | None) -> Iterator[str]:
+    """Yield what is new, running the program meanwhile on this thread."""
+    sent = 0
+    while True:
+        state.row.loop.run_until(lambda seen=sent: _moved(state, name, seen))
+        text = state.text_so_far(name)
+        if len(text) > sent:
+            yield text[sent:]
+            sent = len(text)
+        else:
+            state.raise_if_failed(name)
+            return
+
+
+async def async_stream(state: ProgramState, name: str | None, with_meta: bool) -> AsyncIterator[Any]:
+    """Yield what is new, running the program meanwhile on asyncio's thread."""
+    sent = 0
+    while True:
+        await state.row.loop.arun_until(lambda seen=sent: _moved(state, name, seen))
+        text = state.text_so_far(name)
+        if len(text) > sent:
+            piece, sent = text[sent:], len(text)
+            yield (piece, state.meta_so_far(name)) if with_meta and name is not None else piece
+        else:
+            state.raise_if_failed(name)
+            return
+
+
+def _moved(state: ProgramState, name: str | None, seen: int) -> bool:
+    return state.stream_over(name) or len(state.text_so_far(name)) > seen
