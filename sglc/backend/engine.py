@@ -57,7 +57,11 @@ class Engine:
         check: bool = False,
         trust_remote_code: bool = False,
     ) -> None:
-        for name, value in (("kv_tokens", kv_tokens), ("max_step_tokens", max_step_tokens), ("max_running", max_running)):
+        for name, value in (
+            ("kv_tokens", kv_tokens),
+            ("max_step_tokens", max_step_tokens),
+            ("max_running", max_running),
+        ):
             if value is not None and value < 1:
                 raise EngineError(f"found {name} = {value}; wanted at least 1")
         self.spec = str(spec)
@@ -181,9 +185,13 @@ class Engine:
         if not length:
             return EngineError("found an empty prompt and a tokenizer without a BOS token; wanted at least one token")
         if length + min(1, request.params.max_new_tokens) > limit:
-            return EngineError(f"found a prompt of {length} tokens; wanted at most {limit}, the model's length, with one to spare")
+            return EngineError(
+                f"found a prompt of {length} tokens; wanted at most {limit}, the model's length, with one to spare"
+            )
         if needed > self.kv_tokens:
-            return EngineError(f"found a prompt of {length} tokens; wanted at most {self.kv_tokens}, the KV pool (kv_tokens)")
+            return EngineError(
+                f"found a prompt of {length} tokens; wanted at most {self.kv_tokens}, the KV pool (kv_tokens)"
+            )
         return None
 
     def _step(self) -> None:

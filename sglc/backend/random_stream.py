@@ -36,4 +36,5 @@ def uniforms(keys: Keys, positions: Keys) -> Floats:
     t = x.copy()
     x = (x >> _HALF) | (x << _HALF)
     bits = t ^ ((x * x + y) >> _HALF)
-    return (bits >> _MANTISSA_SHIFT).astype(np.float64) * 2.0**-53
+    fractions: Floats = (bits >> _MANTISSA_SHIFT).astype(np.float64)
+    return fractions * 2.0**-53

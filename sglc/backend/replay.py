@@ -58,10 +58,11 @@ class ReplayModel:
         ends = np.cumsum(step.context_lengths)
         starts = ends - step.context_lengths
         wanted = np.arange(len(pages)) - np.repeat(starts, step.context_lengths)
-        if (self._positions[pages] != wanted).any():
-            at = int((self._positions[pages] != wanted).argmax())
-            found = int(self._positions[pages[at]])
-            raise EngineError(f"KV audit: found position {found} in slot {pages[at]}; wanted position {wanted[at]}")
+        wrong = self._positions[pages] != wanted
+        if wrong.any():
+            page = int(wrong.argmax())
+            found = int(self._positions[pages[page]])
+            raise EngineError(f"KV audit: found position {found} in slot {pages[page]}; wanted position {wanted[page]}")
         sums = np.cumsum(self._marks[pages])
         row_of = np.repeat(np.arange(len(step.lengths)), step.lengths)
         rows = row_of[step.logit_rows]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from sglc.backend.step import Draws, Floats, Ints, TopLogprobs
+
+if TYPE_CHECKING:
+    from sglc.backend.sampler import DenseLogits
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -148,7 +152,7 @@ class HashLogits:
         none = np.empty((len(rows), 0))
         return TopLogprobs(chosen - normalizer, none.astype(np.int64), none)
 
-    def _dense(self, rows: Ints):  # type: ignore[no-untyped-def]
+    def _dense(self, rows: Ints) -> DenseLogits:
         import torch
 
         from sglc.backend.sampler import DenseLogits

@@ -60,8 +60,6 @@ class Scheduler:
         self._drop_cancelled()
         planned: dict[int, Work] = {}
         budget = self._plan_running(planned)
-        for work in planned.values():
-            self._publish(work)
         self._admit(planned, budget)
         self._output_ratio = max(_LEAST_RATIO, self._output_ratio * 0.995)
         return list(planned.values())
@@ -114,12 +112,14 @@ class Scheduler:
             if not sequence.running:
                 continue  # preempted for the sake of an older one in this loop
             if sequence.length - sequence.ready > 1:
-                self._attach(sequence)
+                self._attach(sequence)  # somebody may have computed more of it meanwhile
             end = min(sequence.ready + budget, sequence.target)
             if not self._secure(sequence, end - sequence.kv, planned):
                 continue
             planned[id(sequence)] = self._assign(sequence, end)
             budget -= end - sequence.ready
+        for work in planned.values():  # only now that none of them can be preempted any more
+            self._publish(work)
         return budget
 
     def _assign(self, sequence: Sequence, end: int) -> Work:
@@ -197,7 +197,7 @@ class Scheduler:
             at -= 1
         self._running.insert(at, sequence)
         if sequence.cached is None:
-            sequence.cached = min(sequence.ready, len(sequence.request.tokens))
+            sequence.cached = min(sequence.ready, sequence.prompt_length)
             self._counters.cached += sequence.cached
 
     def _expected(self, sequence: Sequence) -> int:

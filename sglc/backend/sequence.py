@@ -31,9 +31,12 @@ class Sequence:
     """
 
     __slots__ = (
+        "_counting",
         "_detokenizer",
+        "_ends",
         "_finish",
         "_matcher",
+        "_plain",
         "_sent",
         "cached",
         "constraint_state",
@@ -44,11 +47,13 @@ class Sequence:
         "input_logprobs",
         "input_top",
         "kv",
+        "length",
         "node",
         "order",
         "output",
         "output_logprobs",
         "output_top",
+        "prompt_length",
         "ready",
         "refilled",
         "relogit",
@@ -64,10 +69,11 @@ class Sequence:
     def __init__(self, request: Request, tokenizer: Tokenizer, order: tuple[int, ...], end_ids: frozenset[int]) -> None:
         params = request.params
         self.request = request
+        self.prompt_length = self.length = len(request.tokens)  # length: prompt and output together
         self.tokenizer = tokenizer
         self.order = order
         self.node: Node | None = None
-        self.slots: Ints = np.empty(len(request.tokens) + min(params.max_new_tokens, 64), np.int64)
+        self.slots: Ints = np.empty(self.length + min(params.max_new_tokens, 64), np.int64)
         self.kv = self.shared = self.ready = self.high_water = 0
         self.filled = self.relogit = self.refilled = 0
         self.cached: int | None = None
@@ -75,7 +81,10 @@ class Sequence:
         self.output: list[int] = []
         self.text = ""
         self.end_ids = end_ids
+        self._ends = frozenset(params.stop_token_ids).union(() if params.ignore_eos else end_ids)
         self.counts: dict[int, int] = {}
+        self._counting = bool(params.frequency_penalty or params.presence_penalty) or params.repetition_penalty != 1.0
+        self._plain = not (request.constraint or params.logit_bias or self._counting or params.min_new_tokens)
         self.constraint_state: Hashable = request.constraint.start if request.constraint else None
         self.scored = max(0, (request.score_from or 0) - 1)
         self.input_logprobs: list[TokenLogprob] = []
@@ -89,11 +98,6 @@ class Sequence:
         self._detokenizer = tokenizer.detokenizer()
         self._sent = 0
         self._finish: Finish | None = None
-
-    @property
-    def length(self) -> int:
-        """Tokens of prompt and output together."""
-        return len(self.request.tokens) + len(self.output)
 
     def token_run(self, start: int, end: int) -> Ints:
         """Return the tokens at positions start .. end - 1."""
@@ -118,7 +122,7 @@ class Sequence:
 
     def first_wanted(self) -> int:
         """Return the first position whose logits are still wanted; its KV may be cached, it is computed anyway."""
-        if self.request.score_from is not None and self.scored < len(self.request.tokens) - 1:
+        if self.request.score_from is not None and self.scored < self.prompt_length - 1:
             return self.scored
         return self.length - 1 if self.wants_next else self.target
 
@@ -137,13 +141,13 @@ class Sequence:
     def append(self, token_id: int) -> Finish | None:
         """Take a sampled token; return why the generation is over, or None."""
         request = self.request
-        params = request.params
         self.output.append(token_id)
-        if token_id in params.stop_token_ids or (token_id in self.end_ids and not params.ignore_eos):
+        self.length += 1
+        if token_id in self._ends:
             self._finish = Finish("stop", token_id)
             return self._finish
         piece = self._detokenizer.push(token_id)
-        if self._tracks_counts:
+        if self._counting:
             self.counts[token_id] = self.counts.get(token_id, 0) + 1
         if piece:
             old = len(self.text)
@@ -159,27 +163,20 @@ class Sequence:
             if request.constraint.must_end(self.constraint_state):
                 self._finish = Finish("stop")
                 return self._finish
-        if len(self.output) >= params.max_new_tokens:
+        if len(self.output) >= request.params.max_new_tokens:
             self._finish = Finish("length")
         return self._finish
-
-    @property
-    def _tracks_counts(self) -> bool:
-        params = self.request.params
-        return bool(params.frequency_penalty or params.presence_penalty) or params.repetition_penalty != 1.0
 
     # What a draw has to respect
 
     @property
     def edited(self) -> bool:
         """Whether the logits of the next draw have to be changed."""
+        if self._plain:
+            return False
         params = self.request.params
-        return (
-            self.request.constraint is not None
-            or bool(params.logit_bias)
-            or len(self.output) < params.min_new_tokens
-            or self._tracks_counts
-        )
+        early = len(self.output) < params.min_new_tokens
+        return early or self._counting or self.request.constraint is not None or bool(params.logit_bias)
 
     def edits(self) -> Edits:
         """Return the changes to the logits of the next draw.
@@ -191,7 +188,7 @@ class Sequence:
         early = len(self.output) < params.min_new_tokens
         bias = params.logit_bias
         counted = seen = None
-        if self._tracks_counts:
+        if self._counting:
             counted = (np.array([*self.counts], np.int64), np.array([*self.counts.values()], np.int64))
             seen = np.unique(np.concatenate([self.request.tokens, counted[0]]))
         return Edits(
@@ -260,7 +257,7 @@ class Sequence:
             tokens=np.array(output, np.int64),
             tail=tail,
             finish=finish,
-            prompt_tokens=len(self.request.tokens),
+            prompt_tokens=self.prompt_length,
             cached_tokens=self.cached or 0,
             completion_tokens=len(self.output),
             filled=self.filled,

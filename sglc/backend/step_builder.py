@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
@@ -29,16 +30,16 @@ class Wanted:
 def build_step(works: list[Work], counters: Counters) -> tuple[Step, Wanted]:
     """Lay the works end to end, count them, and list the logits that are wanted."""
     wanted = Wanted([], [], [])
-    token_ids: list[Ints | list[int]] = []
-    slots: list[Ints | list[int]] = []
+    token_ids: list[Iterable[int]] = []
+    slots: list[Iterable[int]] = []
     logit_rows: list[int] = []
     offset = 0
     for work in works:
         sequence, start, end = work.sequence, work.start, work.end
-        prompt_length = len(sequence.request.tokens)
+        prompt_length = sequence.prompt_length
         if end - start == 1 and start >= prompt_length:  # a decode: nearly all of all works
-            token_ids.append(sequence.output[start - prompt_length :][:1])
-            slots.append([sequence.slots.item(start) if start >= work.cached else SCRATCH_SLOT])
+            token_ids.append((sequence.output[start - prompt_length],))
+            slots.append((sequence.slots.item(start) if start >= work.cached else SCRATCH_SLOT,))
         else:
             token_ids.append(sequence.token_run(start, end))
             run = sequence.slots[start:end].copy()

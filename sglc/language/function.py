@@ -162,7 +162,9 @@ class SglFunction:
         """
         unknown = [name for name in sampling if name not in PARAMETER_NAMES]
         if unknown:
-            raise ProgramError(f"found run_batch({unknown[0]}=…); wanted sampling parameters and options", caller_location())
+            raise ProgramError(
+                f"found run_batch({unknown[0]}=…); wanted sampling parameters and options", caller_location()
+            )
         if concurrency is None and isinstance(num_threads, int):
             concurrency = num_threads
         states = batch.run_rows(
@@ -202,11 +204,15 @@ class SglFunction:
 
     def cache(self, backend: Engine | None = None) -> NoReturn:
         """Refuse: a prefix is computed once by itself when the first rows need it."""
-        raise Unsupported(f"found {self.name}.cache(); shared prefixes are cached by themselves, wanted nothing", caller_location())
+        raise Unsupported(
+            f"found {self.name}.cache(); shared prefixes are cached by themselves, wanted nothing", caller_location()
+        )
 
     def trace(self, backend: Engine | None = None, **kwargs: Any) -> NoReturn:
         """Refuse: programs are not captured yet."""
-        raise Unsupported(f"found {self.name}.trace(); sglc runs programs eagerly so far, wanted run()", caller_location())
+        raise Unsupported(
+            f"found {self.name}.trace(); sglc runs programs eagerly so far, wanted run()", caller_location()
+        )
 
 
 def params_of(sampling: Mapping[str, Any]) -> SamplingParams:

@@ -37,7 +37,7 @@ class Target(Protocol):
 Arrivals = Sequence[tuple[Target, tuple[Any, Any]]]
 
 
-class _Body(greenlet):
+class _Body(greenlet):  # type: ignore[misc]  # greenlet has no types
     """The coroutine of one row."""
 
     loop: ProgramLoop
@@ -127,7 +127,12 @@ class ProgramLoop:
         self._check_thread()
         aio = asyncio.get_running_loop()
         arrived = asyncio.Event()
-        before, self._notify = self._notify, lambda: aio.call_soon_threadsafe(arrived.set)
+        before = self._notify
+
+        def notify() -> None:
+            aio.call_soon_threadsafe(arrived.set)
+
+        self._notify = notify
         try:
             while True:
                 arrived.clear()
@@ -161,7 +166,9 @@ class ProgramLoop:
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:
-            raise ProgramError("found a program read on another thread; wanted the thread that started it", caller_location())
+            raise ProgramError(
+                "found a program read on another thread; wanted the thread that started it", caller_location()
+            )
 
     def _turn(self) -> None:
         """Run every body that can go on, and send what they asked for, until nothing is left to do at once."""

@@ -84,7 +84,9 @@ def parts_of(value: object) -> tuple[Part, ...]:
         return (value,)
     if isinstance(value, Expression):
         return value.parts
-    raise ProgramError(f"found {value!r} of type {type(value).__name__}; wanted text or an expression", caller_location())
+    raise ProgramError(
+        f"found {value!r} of type {type(value).__name__}; wanted text or an expression", caller_location()
+    )
 
 
 def gen(

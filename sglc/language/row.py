@@ -61,7 +61,7 @@ class Row:
         try:
             self.state.ret_value = self._body(self.state, **self._arguments)
             for state in self.states:
-                state.write_template()
+                state.close_text()
         except Exception as error:
             self.error = error
         self._returned = True

@@ -5,27 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sglc.backend.prompt import Prompt
 from sglc.errors import ProgramError, caller_location
+from sglc.language.dialogue import Dialogue
 from sglc.language.future import Future, settled, unknown_variable
 from sglc.language.primitives import Expression, Gen, RoleBegin, RoleEnd, Select, parts_of, resolve
-from sglc.language.statements import Action, Awaiting, Choice, Generation, Statement, TemplateText
+from sglc.language.statements import Action, Awaiting, Choice, Generation, Statement
 
 if TYPE_CHECKING:
     from sglc.backend.counters import Counters
     from sglc.ir.sampling import SamplingParams
     from sglc.language.group import ProgramStateGroup
     from sglc.language.row import Row
-
-
-class _Template(NamedTuple):
-    """Template text that is due: as one string with its neighbours, and as it reads before given text."""
-
-    text: str
-    before_text: str
-    opens: bool
 
 
 class ProgramState:
@@ -50,11 +43,7 @@ class ProgramState:
         self._own: dict[str | None, None] = {}  # names set since the fork that made this state, in order
         self._open_scopes: list[str] = []
         self._samplings = self._forks = self._calls = 0
-        self._turns: tuple[str, ...] = ()
-        self._role: str | None = None
-        self._messages: list[dict[str, str]] = []
-        self._message_start = 0
-        self._due: _Template | None = None
+        self.dialogue = Dialogue(self)
         self._fork_piece = 0
 
     # Statements
@@ -62,21 +51,21 @@ class ProgramState:
     def __iadd__(self, other: object) -> ProgramState:
         """Append text or an expression."""
         if isinstance(other, str):
-            self._do(other)
+            self.do(other)
             return self
         for part in parts_of(other):
             if isinstance(part, str):
-                self._do(part)
+                self.do(part)
             elif isinstance(part, Gen):
                 self._gen(part)
             elif isinstance(part, Select):
                 future = Future()
                 self._set(part.name, future)
-                self._do(Choice(part, future))
+                self.do(Choice(part, future))
             elif isinstance(part, RoleBegin):
-                self._begin(part)
+                self.dialogue.begin(part)
             else:
-                self._end(part)
+                self.dialogue.end(part)
         return self
 
     def _gen(self, part: Gen) -> None:
@@ -91,16 +80,16 @@ class ProgramState:
             thoughts = Future()
             self._set(f"{part.name}_reasoning_content", thoughts)
         generation = Generation(part, params, f"{self._path}:{self._samplings}", future, thoughts)
-        generation.in_message = self._role is not None
+        generation.in_message = self.dialogue.role is not None
         self._samplings += 1
-        self._do(generation)
+        self.do(generation)
 
-    def _do(self, statement: Statement | str) -> None:
+    def do(self, statement: Statement | str) -> None:
         """Run a statement now if nothing is before it, else let it wait for its turn."""
         if self._error is not None:
             raise self._seen(self._error)
-        if self._due is not None:
-            self.write_template(before_text=isinstance(statement, str))
+        if self.dialogue.due is not None:
+            self.dialogue.write_due(before_text=isinstance(statement, str))
         if self._waiting or self._queue:
             self._queue.append(statement)
         elif isinstance(statement, str):
@@ -141,6 +130,11 @@ class ProgramState:
         self.row.seen(error)
         return error
 
+    def close_text(self) -> None:
+        """Write what the program's end leaves due, unless the state has failed."""
+        if self._error is None:
+            self.dialogue.write_due()
+
     @property
     def idle(self) -> bool:
         """Whether every statement written so far is done or given up."""
@@ -170,62 +164,12 @@ class ProgramState:
 
     @contextmanager
     def _scope_of(self, begin: RoleBegin, end: RoleEnd) -> Iterator[None]:
-        self._begin(begin)
+        self.dialogue.begin(begin)
         try:
             yield
         finally:
             if self._error is None:
-                self._end(end)
-
-    def _begin(self, part: RoleBegin) -> None:
-        if self._role is not None:
-            raise ProgramError(f"found {part.role} inside {self._role}; wanted no nested roles", part.location)
-        chat = self.row.engine.tokenizer.chat
-        if chat is None:
-            raise ProgramError(
-                f"found the role {part.role} and a tokenizer without a chat template; "
-                "wanted one: give --chat-template FILE|chatml (chat_template= of sglc.Engine)",
-                part.location,
-            )
-        try:
-            opening = chat.opening(self._turns, part.role)
-            written = chat.opening(self._turns, part.role, written=True)
-        except ProgramError as error:
-            raise ProgramError(error.message, part.location) from None
-        self._role = part.role
-        seam = self._due.text if self._due is not None else ""
-        self._due = _Template(seam + opening, seam + written, opens=True)
-
-    def _end(self, part: RoleEnd) -> None:
-        if self._role != part.role:
-            found = f"the end of {part.role} " + (f"inside {self._role}" if self._role else "outside any message")
-            raise ProgramError(f"found {found}; wanted it to close its own beginning", part.location)
-        chat = self.row.engine.tokenizer.chat
-        assert chat is not None
-        try:
-            closing = chat.closing(self._turns, part.role)
-        except ProgramError as error:
-            raise ProgramError(error.message, part.location) from None
-        role = part.role
-        self._role = None
-        self._turns = (*self._turns, role)
-        self._do(Action(lambda: self._note_message(role)))
-        self._due = _Template(closing, closing, opens=False)
-
-    def write_template(self, before_text: bool = False) -> None:
-        """Append the template text that waited to see what follows it: text, a generation, or another message."""
-        due, self._due = self._due, None
-        if due is not None and self._error is None:
-            self._do(TemplateText(due.before_text if before_text else due.text))
-            if due.opens:
-                self._do(Action(self._note_message_start))
-
-    def _note_message_start(self) -> None:
-        self._message_start = len(self.pieces)
-
-    def _note_message(self, role: str) -> None:
-        content = "".join(self.pieces[self._message_start :]).lstrip()
-        self._messages.append({"role": role, "content": content})
+                self.dialogue.end(end)
 
     # Variables
 
@@ -258,7 +202,9 @@ class ProgramState:
 
     def _var(self, name: str) -> Future:
         if name in self._open_scopes:
-            raise ProgramError(f"found {name!r} read inside its own var_scope; wanted the read behind it", caller_location())
+            raise ProgramError(
+                f"found {name!r} read inside its own var_scope; wanted the read behind it", caller_location()
+            )
         future = self._vars.get(name)
         if future is None:
             if self._error is not None:
@@ -291,14 +237,14 @@ class ProgramState:
             nonlocal start
             start = len(self.pieces)
 
-        self._do(Action(begin))
+        self.do(Action(begin))
         self._open_scopes.append(name)
         try:
             yield
         finally:
             self._open_scopes.remove(name)
         self._set(name, future)
-        self._do(Action(lambda: future.set("".join(self.pieces[start:])), future.fail))
+        self.do(Action(lambda: future.set("".join(self.pieces[start:])), future.fail))
 
     # Forks
 
@@ -319,21 +265,20 @@ class ProgramState:
                 child.prompt = self.prompt
                 child.pieces = self.pieces.copy()
                 child._fork_piece = len(child.pieces)
-                child._messages = self._messages.copy()
-                child._message_start = self._message_start
+                child.dialogue.adopt_messages(self.dialogue)
                 child.advance()
 
         def failed(error: BaseException) -> None:
             for child in children:
                 child.poison(error)
 
-        self._do(Action(begin, failed))
+        self.do(Action(begin, failed))
         return ProgramStateGroup(children, self)
 
     def _child(self, path: str) -> ProgramState:
         child = ProgramState(self.row, path, self.params)
         child._vars = self._vars.copy()
-        child._turns, child._role = self._turns, self._role
+        child.dialogue.adopt_roles(self.dialogue)
         self.row.states.append(child)
         return child
 
@@ -354,12 +299,12 @@ class ProgramState:
 
     def append_when(self, future: Future) -> None:
         """Append the text that a future will have, in its turn."""
-        self._do(Awaiting(future, self._append))
+        self.do(Awaiting(future, self._append))
 
     def text_since_fork(self) -> Future:
         """Return a future of the text appended since the fork, up to this statement."""
         future = Future()
-        self._do(Action(lambda: future.set("".join(self.pieces[self._fork_piece :])), future.fail))
+        self.do(Action(lambda: future.set("".join(self.pieces[self._fork_piece :])), future.fail))
         return future
 
     def next_call_path(self) -> str:
@@ -373,10 +318,10 @@ class ProgramState:
         """Wait until every statement written so far is done. Raises the error of one that failed."""
         if self._error is not None:
             raise self._seen(self._error)
-        self.write_template()
+        self.dialogue.write_due()
         if not self.idle:
             future = Future()
-            self._do(Action(lambda: future.set(None), future.fail))
+            self.do(Action(lambda: future.set(None), future.fail))
             self._read(future)
 
     def text(self) -> str:
@@ -387,7 +332,7 @@ class ProgramState:
     def messages(self) -> list[dict[str, str]]:
         """Return the finished messages, waiting until they are there."""
         self.sync()
-        return [dict(message) for message in self._messages]
+        return [dict(message) for message in self.dialogue.messages]
 
     @property
     def error(self) -> BaseException | None:

@@ -1,4 +1,4 @@
-"""The statements of a state, in order: each changes the prompt when its turn comes, some only after the engine answers."""
+"""The statements of a state: each changes the prompt in its turn, some only when the engine has answered."""
 
 from __future__ import annotations
 
@@ -148,7 +148,9 @@ class Generation:
         score_from = params.logprob_start_len if params.return_logprob else None
         if score_from is not None and score_from > len(self._prompt.tokens):
             found = f"found logprob_start_len = {score_from}"
-            raise ProgramError(f"{found}; wanted at most {len(self._prompt.tokens)}, the prompt's tokens", self._gen.location)
+            raise ProgramError(
+                f"{found}; wanted at most {len(self._prompt.tokens)}, the prompt's tokens", self._gen.location
+            )
         self._missing = params.n
         self._completions = [None] * params.n
         self.sent = [
@@ -261,7 +263,9 @@ class Choice:
             ids, ends = tokenizer.encode_with_ends(text + choice, at_start=at_start)
             first = next((i for i, end in enumerate(ends) if end > len(text)), None)
             if first is None:
-                raise ProgramError(f"found the choice {choice!r}, which has no tokens; wanted text", self._select.location)
+                raise ProgramError(
+                    f"found the choice {choice!r}, which has no tokens; wanted text", self._select.location
+                )
             self._tokens.append(ids)
             scored.append(ids[first:])
             self.sent.append(self._scoring(self._base.extended(ids), len(self._base.tokens) + first))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ def stream(state: ProgramState, name: str | None) -> Iterator[str]:
     """Yield what is new, running the program meanwhile on this thread."""
     sent = 0
     while True:
-        state.row.loop.run_until(lambda seen=sent: _moved(state, name, seen))
+        state.row.loop.run_until(partial(_moved, state, name, sent))
         text = state.text_so_far(name)
         if len(text) > sent:
             yield text[sent:]
@@ -27,7 +28,7 @@ async def async_stream(state: ProgramState, name: str | None, with_meta: bool) -
     """Yield what is new, running the program meanwhile on asyncio's thread."""
     sent = 0
     while True:
-        await state.row.loop.arun_until(lambda seen=sent: _moved(state, name, seen))
+        await state.row.loop.arun_until(partial(_moved, state, name, sent))
         text = state.text_so_far(name)
         if len(text) > sent:
             piece, sent = text[sent:], len(text)
