@@ -33,7 +33,8 @@ def load(
         if not Path(source).is_file():
             raise InputError(f"found no file {source!r} to replay; wanted replay:TRACE.jsonl or replay:hash")
         return TraceModel(own, source), own
-    from sglc.backend.model import load_model, resolve_model
+    from sglc.backend.checkpoint import resolve_model
+    from sglc.backend.model import load_model
 
     folder = resolve_model(spec)
     own = _tokenizer(tokenizer, folder, chat_template)

@@ -103,10 +103,12 @@ class HashLogits:
     def _sample(self, draws: Draws, which: Ints, ids: Ints, values: Floats) -> Ints:
         """Return plain draws by inverse CDF, -1 where one falls among the tokens that do not stand out."""
         rows, temperatures = draws.rows[which], draws.temperatures[which][:, None]
-        weights = np.exp(values / temperatures)
-        below = self._rest_below(rows, ids, temperatures)
-        displaced = np.exp(self.rest(rows[:, None], ids) / temperatures) * (values > -np.inf)
-        total_rest = self._rest_below(rows, np.full((len(rows), 1), self._vocab_size), temperatures)[:, 0]
+        greatest = values.max(1, keepdims=True)  # taken off before exp: any temperature is fine
+        weights = np.exp((values - greatest) / temperatures)
+        below = self._rest_below(rows, ids, temperatures, greatest)
+        displaced = np.exp((self.rest(rows[:, None], ids) - greatest) / temperatures) * (values > -np.inf)
+        whole = np.full((len(rows), 1), self._vocab_size)
+        total_rest = self._rest_below(rows, whole, temperatures, greatest)[:, 0]
         mass = weights.cumsum(1)
         gone = displaced.cumsum(1)
         upper = below - (gone - displaced) + mass
@@ -115,9 +117,10 @@ class HashLogits:
         first = hit.argmax(1)
         return np.where(hit.any(1), np.take_along_axis(ids, first[:, None], 1)[:, 0], -1)
 
-    def _rest_below(self, rows: Ints, ids: Ints, temperatures: Floats) -> Floats:
-        """Return the mass of all ids below each of `ids` [S, K], were none to stand out."""
-        levels = np.exp((_FLOOR - np.arange(_RESIDUES) * (_SPREAD / _RESIDUES)) / temperatures)  # [S, residues]
+    def _rest_below(self, rows: Ints, ids: Ints, temperatures: Floats, unit: Floats) -> Floats:
+        """Return the mass of all ids below each of `ids` [S, K], were none to stand out, in units of exp(unit / T)."""
+        heights = _FLOOR - np.arange(_RESIDUES) * (_SPREAD / _RESIDUES)
+        levels = np.exp((heights - unit) / temperatures)  # [S, residues]
         doubled = np.concatenate([np.zeros((len(levels), 1)), np.tile(levels, 2).cumsum(1)], 1)
         first = (self._contexts[rows] % np.uint64(_RESIDUES)).astype(np.int64)[:, None]
         whole, part = ids // _RESIDUES, ids % _RESIDUES
@@ -144,7 +147,7 @@ class HashLogits:
             return self._dense(rows).logprobs(np.arange(len(rows)), token_ids, top)
         ids, values = self._ids[rows], self._values[rows]
         ones = np.ones((len(rows), 1))
-        whole = self._rest_below(rows, np.full((len(rows), 1), self._vocab_size), ones)[:, 0]
+        whole = self._rest_below(rows, np.full((len(rows), 1), self._vocab_size), ones, 0 * ones)[:, 0]
         displaced = (np.exp(self.rest(rows[:, None], ids)) * (values > -np.inf)).sum(1)
         normalizer = np.log(np.exp(values).sum(1) + whole - displaced)
         standing_out = (ids == token_ids[:, None]) & (values > -np.inf)

@@ -68,9 +68,8 @@ class ProgramStateGroup:
             for state in self.states:
                 self._parent.append_when(state.text_since_fork())
             return
-        values: dict[str | None, list[Future]] = {}
+        values: dict[str, list[Future]] = {}
         for state in self.states:
             for name, future in state.own_variables().items():
                 values.setdefault(name, []).append(future)
-        for name, futures in values.items():
-            self._parent.adopt(name, gathered(futures))
+        self._parent.adopt({name: gathered(futures) for name, futures in values.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +39,12 @@ class ProgramState:
         self._queue: deque[Statement | str] = deque()
         self._waiting = False
         self._error: BaseException | None = None
-        self._vars: dict[str | None, Future] = {}
-        self._own: dict[str | None, None] = {}  # names set since the fork that made this state, in order
+        self._vars: dict[str, Future] = {}
+        self._own: dict[str, None] = {}  # names set since the fork that made this state, in order
         self._open_scopes: list[str] = []
         self._samplings = self._forks = self._calls = 0
-        self.dialogue = Dialogue(self)
         self._fork_piece = 0
+        self.dialogue = Dialogue(self)
 
     # Statements
 
@@ -119,8 +119,8 @@ class ProgramState:
         """Give up: nothing after a failed statement can be done."""
         self._error = error
         self._waiting = False
-        queue, self._queue = self._queue, deque()
-        for statement in queue:
+        while self._queue:
+            statement = self._queue.popleft()
             if not isinstance(statement, str):
                 statement.fail(error)
         self.row.failed(error)
@@ -209,16 +209,15 @@ class ProgramState:
         if future is None:
             if self._error is not None:
                 raise self._seen(self._error)
-            error = unknown_variable(name, [n for n in self._vars if n is not None])
+            error = unknown_variable(name, list(self._vars))
             error.location = caller_location()
             raise error
         return future
 
     def _set(self, name: str | None, future: Future) -> None:
-        if name is None and self._vars.get(None) is None:
-            return  # nothing can read it
-        self._vars[name] = future
-        self._own[name] = None
+        if name is not None:
+            self._vars[name] = future
+            self._own[name] = None
 
     def _read(self, future: Future) -> Any:
         if not future.done:
@@ -289,11 +288,12 @@ class ProgramState:
         yield group[0]
         group.join()
 
-    def adopt(self, name: str | None, future: Future) -> None:
-        """Take over a variable from joined branches."""
-        self._set(name, future)
+    def adopt(self, variables: Mapping[str, Future]) -> None:
+        """Take over variables from joined branches."""
+        for name, future in variables.items():
+            self._set(name, future)
 
-    def own_variables(self) -> dict[str | None, Future]:
+    def own_variables(self) -> dict[str, Future]:
         """Return what this state set since it was forked."""
         return {name: self._vars[name] for name in self._own}
 
@@ -351,11 +351,11 @@ class ProgramState:
 
     def variables(self) -> dict[str, Any]:
         """Return the variables that are there, by name."""
-        return {n: f.result() for n, f in self._vars.items() if n is not None and f.done and f.error is None}
+        return {n: f.result() for n, f in self._vars.items() if f.done and f.error is None}
 
     def finish(self) -> dict[str, str]:
         """Return why each generation ended: stop or length."""
-        return {n: f.finish for n, f in self._vars.items() if n is not None and f.finish is not None}
+        return {n: f.finish for n, f in self._vars.items() if f.finish is not None}
 
     def __repr__(self) -> str:
         if self._error is not None:
@@ -400,4 +400,4 @@ class ProgramState:
         if error is not None:
             raise self._seen(error)
         if var_name is not None and var_name not in self._vars:
-            raise unknown_variable(var_name, [n for n in self._vars if n is not None])
+            raise unknown_variable(var_name, list(self._vars))

@@ -54,18 +54,21 @@ class Awaiting:
         self._act = act
 
     def start(self, state: ProgramState) -> bool:
-        """Wait; the state goes on when the future is done."""
-
-        def arrived() -> None:
-            if self._future.error is not None:
-                self._future.seen = True
-                state.poison(self._future.error)
-            else:
-                self._act(self._future.result())
-                state.advance()
-
-        self._future.when_done(arrived)
+        """Act at once if the future is done, else when it is; the state goes on behind that."""
+        if self._future.done:
+            self._arrived(state)
+            return True
+        self._future.when_done(lambda: self._arrived(state, resume=True))
         return False
+
+    def _arrived(self, state: ProgramState, resume: bool = False) -> None:
+        if self._future.error is not None:
+            self._future.seen = True
+            state.poison(self._future.error)
+            return
+        self._act(self._future.result())
+        if resume:
+            state.advance()
 
     def fail(self, error: BaseException) -> None:
         """Learn that it will never be done."""
