@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sglc.backend.step import Model
-from sglc.backend.tokenizer import Tokenizer
+from sglc.backend.tokenizer import PACKAGED, Tokenizer
 from sglc.errors import InputError
 
 DEFAULT_KV_TOKENS = 65_536
+DEVICES = ("cpu", "cuda")
 
 
 def load(
@@ -26,6 +27,8 @@ def load(
     if spec.startswith("replay:"):
         from sglc.backend.replay import HashModel, TraceModel
 
+        if device not in DEVICES:
+            raise InputError(f"found device {device!r}; wanted one of {', '.join(DEVICES)}")
         own = _tokenizer(tokenizer, None, chat_template)
         source = spec.removeprefix("replay:")
         if source == "hash":
@@ -44,8 +47,7 @@ def load(
 def _tokenizer(given: Tokenizer | str | Path | None, folder: Path | None, chat_template: str | None) -> Tokenizer:
     if isinstance(given, Tokenizer):
         return given
-    path = given if given is not None else folder
-    return Tokenizer.load(path, chat_template) if path is not None else Tokenizer.packaged()
+    return Tokenizer.load(given or folder or PACKAGED, chat_template)
 
 
 def default_kv_tokens(model: Model) -> int:

@@ -1,0 +1,5 @@
+"""`python -m sglc` is `sglc`."""
+
+from sglc.cli import main
+
+main()

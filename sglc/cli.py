@@ -1,0 +1,172 @@
+"""The command line: every command and option, declared; what they do is in `sglc/commands`, loaded on use."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+from sglc.errors import SglcError
+from sglc.version import __version__
+
+EXIT_UNUSABLE_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+DType = Literal["auto", "float32", "bfloat16", "float64"]
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr; twice for everything.")]
+
+app = typer.Typer(
+    name="sglc",
+    help="An optimizing compiler and local runtime for LLM programs.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> NoReturn:
+    """Run the command line on `sys.argv` and exit: 0 done, 1 rows failed, 2 unusable input, 130 Ctrl-C."""
+    app(prog_name="sglc")
+    raise AssertionError("typer exits")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sglc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    program: Annotated[str, typer.Argument(metavar="PROGRAM.py[:FUNCTION]", help="The program.")],
+    rows: Annotated[str, typer.Option(help="Rows: a file with one JSON object a line, or - for stdin.")],
+    out: Annotated[str, typer.Option(help="Results: a file, or - for stdout.")],
+    model: Annotated[
+        str | None,
+        typer.Option(envvar="SGLC_MODEL", help="A model folder, OWNER/NAME[@REVISION], replay:hash or replay:TRACE."),
+    ] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="A tokenizer, where it is not the model's own.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    dtype: Annotated[DType, typer.Option(help="Numbers of the weights and the KV cache.")] = "auto",
+    kv_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Room of the KV cache, in tokens; else what the memory allows.")
+    ] = None,
+    chat_template: Annotated[str | None, typer.Option(help="A chat template: a file, or chatml.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Default temperature; 0 is greedy.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Default limit of new tokens.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Run only the first rows.")] = None,
+    outputs: Annotated[str | None, typer.Option(metavar="A,B", help="Write only these variables.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Most rows that run at once.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the results of an earlier run.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a summary as one JSON object.")] = False,
+    debug: Debug = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Run a program over rows; write one line of results for each, in the order they finish.
+
+    A line is {"index", "variables", "text", "error", "finish"}. A row that failed has its error there, the others go
+    on, and the exit code is 1. To run failed rows again, remove their lines from the file and use --resume.
+    """
+
+    def action() -> int:
+        from sglc.commands.engine_options import EngineOptions
+        from sglc.commands.run import RunOptions
+        from sglc.commands.run import run as run_program
+
+        engine = EngineOptions(
+            model=model,
+            tokenizer=tokenizer,
+            device=device,
+            dtype=dtype,
+            kv_tokens=kv_tokens,
+            chat_template=chat_template,
+        )
+        defaults = {"temperature": temperature, "max_new_tokens": max_tokens, "seed": seed}
+        options = RunOptions(
+            program=program,
+            rows=rows,
+            out=out,
+            engine=engine,
+            limit=limit,
+            outputs=None if outputs is None else tuple(name.strip() for name in outputs.split(",")),
+            resume=resume,
+            overwrite=overwrite,
+            json=json,
+            concurrency=concurrency,
+            sampling={name: value for name, value in defaults.items() if value is not None},
+        )
+        return run_program(options)
+
+    _finish(action, debug, verbose)
+
+
+@app.command()
+def demo(debug: Debug = False, verbose: Verbose = 0) -> None:
+    """Run a few small programs on a small model and show the results. Needs no model and no network."""
+
+    def action() -> int:
+        from sglc.commands.demo import demo as run_demo
+
+        return run_demo()
+
+    _finish(action, debug, verbose)
+
+
+@app.command()
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    debug: Debug = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Say what sglc finds on this machine: versions, processor, devices, and the dtype to use."""
+
+    def action() -> int:
+        from sglc.commands.doctor import doctor as examine
+
+        return examine(as_json=json)
+
+    _finish(action, debug, verbose)
+
+
+def _finish(action: Callable[[], int], debug: bool, verbose: int) -> NoReturn:
+    """Run a command and exit with its code; what escapes it becomes one line on stderr."""
+    _set_up_logging(verbose)
+    try:
+        code = action()
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        raise  # typer ends quietly when the reader of stdout has gone
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        unexpected = f"found {type(error).__name__}: {error}, which sglc did not expect; --debug shows where"
+        typer.echo(f"sglc: error: {error if isinstance(error, SglcError) else unexpected}", err=True)
+        code = EXIT_UNUSABLE_INPUT
+    raise typer.Exit(code)
+
+
+def _set_up_logging(verbose: int) -> None:
+    """Send the messages of sglc to stderr: warnings, with `-v` progress, with `-vv` everything."""
+    levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("sglc: %(message)s"))
+    logger = logging.getLogger("sglc")
+    logger.handlers = [handler]
+    logger.setLevel(levels[min(verbose, 2)])

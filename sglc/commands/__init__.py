@@ -1,0 +1,1 @@
+"""What the commands do; `sglc/cli.py` only declares their options."""

@@ -1,0 +1,50 @@
+"""What every test shares: which tests run here, and a word about those that do not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+FULL = os.environ.get("SGLC_TEST_FULL") == "1"
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what does not run here: the long tests unless SGLC_TEST_FULL=1, GPU tests without a GPU."""
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if on_gpu and not _has_gpu():
+        for item in on_gpu:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+    if not FULL:
+        for item in items:
+            if item.get_closest_marker("full"):
+                item.add_marker(pytest.mark.skip(reason="long; SGLC_TEST_FULL=1 runs it"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests were skipped for want of a GPU, of time, of data."""
+    reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
+    for word, what in (("CUDA", "GPU"), ("SGLC_TEST_FULL", "long"), ("SGLC_TEST_DATA", "external-data")):
+        terminalreporter.write_line(f"{what} tests skipped: {sum(word in reason for reason in reasons)}")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of external test data; the test is skipped without one."""
+    folder = os.environ.get("SGLC_TEST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("SGLC_TEST_DATA names no folder")
+    return Path(folder)
