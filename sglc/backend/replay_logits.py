@@ -125,7 +125,8 @@ class HashLogits:
         first = (self._contexts[rows] % np.uint64(_RESIDUES)).astype(np.int64)[:, None]
         whole, part = ids // _RESIDUES, ids % _RESIDUES
         partial = np.take_along_axis(doubled, first + part, 1) - np.take_along_axis(doubled, first, 1)
-        return whole * levels.sum(1, keepdims=True) + partial
+        below: Floats = whole * levels.sum(1, keepdims=True) + partial
+        return below
 
     def _dense_draw(self, draws: Draws, which: Ints) -> Ints:
         dense = self._dense(draws.rows[which])

@@ -14,7 +14,7 @@ from sglc.backend.random_stream import uniforms
 from sglc.backend.request import TokenLogprob
 from sglc.backend.scheduler import Work
 from sglc.backend.sequence import Sequence
-from sglc.backend.step import SCRATCH_SLOT, Draws, Edits, Ints, Logits, Step
+from sglc.backend.step import SCRATCH_SLOT, Draws, Edits, Floats, Ints, Logits, Step
 from sglc.errors import EngineError
 
 
@@ -182,7 +182,7 @@ def _record_logprobs(logits: Logits, drawing: list[tuple[Sequence, int]], tokens
             sequence.output_top.append(_top_of(sequence, found.top_ids[j], found.top_logprobs[j]))
 
 
-def _top_of(sequence: Sequence, ids: Ints, logprobs: np.ndarray) -> list[TokenLogprob]:  # type: ignore[type-arg]
+def _top_of(sequence: Sequence, ids: Ints, logprobs: Floats) -> list[TokenLogprob]:
     count = sequence.request.params.top_logprobs_num
     pairs = zip(logprobs[:count].tolist(), ids[:count].tolist(), strict=True)
     return [_entry(sequence, logprob, token_id) for logprob, token_id in pairs]

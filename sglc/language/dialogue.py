@@ -11,7 +11,7 @@ from sglc.language.statements import Action, TemplateText
 
 if TYPE_CHECKING:
     from sglc.backend.chat_template import ChatTemplate
-    from sglc.language.state import ProgramState
+    from sglc.language.line import PromptLine
 
 
 class _Due(NamedTuple):
@@ -30,7 +30,7 @@ class Dialogue:
     the tokenizer, and some templates put a space before an assistant's given text but not before a generated one.
     """
 
-    state: ProgramState
+    state: PromptLine
     turns: tuple[str, ...] = ()
     role: str | None = None
     messages: list[dict[str, str]] = field(default_factory=list)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sglc.backend.prompt import Prompt
 from sglc.errors import ProgramError, caller_location
-from sglc.language.dialogue import Dialogue
 from sglc.language.future import Future, settled, unknown_variable
+from sglc.language.line import PromptLine
 from sglc.language.primitives import Expression, Gen, RoleBegin, RoleEnd, Select, parts_of, resolve
-from sglc.language.statements import Action, Awaiting, Choice, Generation, Statement
+from sglc.language.statements import Action, Awaiting, Choice, Generation
 
 if TYPE_CHECKING:
     from sglc.backend.counters import Counters
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from sglc.language.row import Row
 
 
-class ProgramState:
+class ProgramState(PromptLine):
     """One prompt growing statement by statement, with the variables set on the way.
 
     Statements never wait; reading does (`s["x"]`, `text()`, `messages()`, `sync()`). What is known in program
@@ -29,22 +27,15 @@ class ProgramState:
     """
 
     def __init__(self, row: Row, path: str, params: SamplingParams) -> None:
-        self.row = row
+        super().__init__(row)
         self.ret_value: Any = None
         self.params = params
-        self.prompt = Prompt()
-        self.pieces: list[str] = []
-        self.live = ""  # text of a running generation, where it is streamed
         self._path = path
-        self._queue: deque[Statement | str] = deque()
-        self._waiting = False
-        self._error: BaseException | None = None
         self._vars: dict[str, Future] = {}
         self._own: dict[str, None] = {}  # names set since the fork that made this state, in order
         self._open_scopes: list[str] = []
         self._samplings = self._forks = self._calls = 0
         self._fork_piece = 0
-        self.dialogue = Dialogue(self)
 
     # Statements
 
@@ -83,62 +74,6 @@ class ProgramState:
         generation.in_message = self.dialogue.role is not None
         self._samplings += 1
         self.do(generation)
-
-    def do(self, statement: Statement | str) -> None:
-        """Run a statement now if nothing is before it, else let it wait for its turn."""
-        if self._error is not None:
-            raise self._seen(self._error)
-        if self.dialogue.due is not None:
-            self.dialogue.write_due(before_text=isinstance(statement, str))
-        if self._waiting or self._queue:
-            self._queue.append(statement)
-        elif isinstance(statement, str):
-            self._append(statement)
-        else:
-            self._waiting = not statement.start(self)
-
-    def _append(self, text: str) -> None:
-        if text:
-            self.prompt = self.prompt.append(text)
-            self.pieces.append(text)
-
-    def advance(self) -> None:
-        """Go on after a statement that had to wait."""
-        self._waiting = False
-        queue = self._queue
-        while queue and not self._waiting:
-            statement = queue.popleft()
-            if isinstance(statement, str):
-                self._append(statement)
-            else:
-                self._waiting = not statement.start(self)
-        if not self._waiting:
-            self.row.settle()
-
-    def poison(self, error: BaseException) -> None:
-        """Give up: nothing after a failed statement can be done."""
-        self._error = error
-        self._waiting = False
-        while self._queue:
-            statement = self._queue.popleft()
-            if not isinstance(statement, str):
-                statement.fail(error)
-        self.row.failed(error)
-        self.row.settle()
-
-    def _seen(self, error: BaseException) -> BaseException:
-        self.row.seen(error)
-        return error
-
-    def close_text(self) -> None:
-        """Write what the program's end leaves due, unless the state has failed."""
-        if self._error is None:
-            self.dialogue.write_due()
-
-    @property
-    def idle(self) -> bool:
-        """Whether every statement written so far is done or given up."""
-        return not self._waiting and not self._queue
 
     # Roles
 
@@ -257,7 +192,7 @@ class ProgramState:
         self._forks += 1
         children = [self._child(f"{group}.{i}") for i in range(size)]
         for child in children:
-            child._waiting = True
+            child.hold()
 
         def begin() -> None:
             for child in children:
@@ -299,7 +234,7 @@ class ProgramState:
 
     def append_when(self, future: Future) -> None:
         """Append the text that a future will have, in its turn."""
-        self.do(Awaiting(future, self._append))
+        self.do(Awaiting(future, self.append))
 
     def text_since_fork(self) -> Future:
         """Return a future of the text appended since the fork, up to this statement."""

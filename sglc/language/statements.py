@@ -19,7 +19,7 @@ from sglc.language.reasoning import split_reasoning
 
 if TYPE_CHECKING:
     from sglc.backend.engine import Engine
-    from sglc.language.state import ProgramState
+    from sglc.language.line import PromptLine
 
 _SCORING = SamplingParams(max_new_tokens=0, return_logprob=True, temperature=0.0)
 
@@ -33,7 +33,7 @@ class Action:
         self._run = run
         self._failed = failed
 
-    def start(self, state: ProgramState) -> bool:
+    def start(self, state: PromptLine) -> bool:
         """Do it; return True: the next statement can follow at once."""
         self._run()
         return True
@@ -53,7 +53,7 @@ class Awaiting:
         self._future = future
         self._act = act
 
-    def start(self, state: ProgramState) -> bool:
+    def start(self, state: PromptLine) -> bool:
         """Act at once if the future is done, else when it is; the state goes on behind that."""
         if self._future.done:
             self._arrived(state)
@@ -61,7 +61,7 @@ class Awaiting:
         self._future.when_done(lambda: self._arrived(state, resume=True))
         return False
 
-    def _arrived(self, state: ProgramState, resume: bool = False) -> None:
+    def _arrived(self, state: PromptLine, resume: bool = False) -> None:
         if self._future.error is not None:
             self._future.seen = True
             state.poison(self._future.error)
@@ -82,7 +82,7 @@ class TemplateText:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def start(self, state: ProgramState) -> bool:
+    def start(self, state: PromptLine) -> bool:
         """Append it, its special tokens recognized."""
         tokenizer = state.row.engine.tokenizer
         at_start = not state.prompt.started and not state.prompt.tail
@@ -123,7 +123,7 @@ class Generation:
         self.sent: list[Request] = []
         self._missing = 0
 
-    def start(self, state: ProgramState) -> bool:
+    def start(self, state: PromptLine) -> bool:
         """Join the requests that the loop hands to the engine in one go."""
         self.state = state
         state.row.loop.pending.append(self)
@@ -231,7 +231,7 @@ class Choice:
         self.sent: list[Request] = []
         self._tokens: list[list[int]] = []
 
-    def start(self, state: ProgramState) -> bool:
+    def start(self, state: PromptLine) -> bool:
         """Join the requests that the loop hands to the engine in one go."""
         self.state = state
         state.row.loop.pending.append(self)
