@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from sglc.automata.constraint import Constraint
 from sglc.backend.step import Ints
@@ -52,10 +52,16 @@ class Completion:
 
 @dataclass(slots=True)
 class Delta:
-    """A piece of a running generation, for streams: text that no later stop can take back."""
+    """A piece of a running generation, for streams: text that no later stop can take back.
+
+    The log-probabilities are those of all `completion_tokens` so far, where they were asked for.
+    """
 
     text: str
+    prompt_tokens: int
     completion_tokens: int
+    output_logprobs: list[TokenLogprob]
+    output_top: list[list[TokenLogprob]]
 
 
 Event = Completion | Delta | Exception
@@ -67,8 +73,8 @@ Sink = Callable[[Sequence[tuple["Request", Event]]], None]
 class Request:
     """One generation, or with `max_new_tokens` 0 and `score_from` one scoring, of a tokenized prompt.
 
-    `stream_key` selects the random stream, `score_from` the first prompt token whose log-probability is wanted.
-    `tag` is the caller's own.
+    `stream_key` selects the random stream, `score_from` the first prompt token whose log-probability is wanted. A
+    request is known by its identity; it holds nothing of the program that made it.
     """
 
     tokens: Ints
@@ -80,5 +86,4 @@ class Request:
     end_ids: frozenset[int] = frozenset()
     priority: Priority = (0,)
     streamed: bool = False
-    tag: Any = None
     cancelled: bool = False

@@ -228,14 +228,18 @@ class Sequence:
             return None
         piece = self.text[self._sent : safe]
         self._sent = safe
-        return Delta(piece, len(self.output))
+        return self._delta(piece)
+
+    def _delta(self, piece: str) -> Delta:
+        logprobs, top = self.output_logprobs.copy(), self.output_top.copy()
+        return Delta(piece, self.prompt_length, len(self.output), logprobs, top)
 
     def closing_events(self) -> list[Event]:
         """Return the last events of a sequence that is over: what its stream still lacks, and its completion."""
         completion = self.completion()
         events: list[Event] = []
         if self.request.streamed and len(completion.text) > self._sent:
-            events.append(Delta(completion.text[self._sent :], len(self.output)))
+            events.append(self._delta(completion.text[self._sent :]))
         events.append(completion)
         return events
 

@@ -21,18 +21,29 @@ POOL_THREADS = 32
 class HostCall:
     """A call on its way through the thread pool."""
 
-    __slots__ = ("future",)
+    __slots__ = ("cancelled", "future")
     answered = True
 
     def __init__(self) -> None:
         self.future = Future()
+        self.cancelled = False
 
-    def deliver(self, result: Any, error: BaseException | None) -> None:
+    @property
+    def sent(self) -> tuple[HostCall]:
+        """What was asked for: the call itself."""
+        return (self,)
+
+    def deliver(self, asked: HostCall, outcome: tuple[Any, BaseException | None]) -> None:
         """Take what the function returned or raised."""
+        result, error = outcome
         if error is not None:
             self.future.fail(error)
         else:
             self.future.set(result)
+
+    def cancel(self) -> None:
+        """Forget the outcome; the function itself can't be stopped."""
+        self.cancelled = True
 
 
 @cache
@@ -51,6 +62,8 @@ def call(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         return fn(*args, **kwargs)
     loop = state.row.loop
     waiting = HostCall()
+    inbox = loop.inbox
+    loop.expect(waiting, waiting)
     context = copy_context()
 
     def work() -> None:
@@ -58,7 +71,7 @@ def call(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
             outcome: tuple[Any, BaseException | None] = (context.run(fn, *args, **kwargs), None)
         except BaseException as error:
             outcome = (None, error)
-        loop.post([(waiting, outcome)])
+        inbox.put([(waiting, outcome)])
 
     _pool().submit(work)
     loop.wait(waiting.future)

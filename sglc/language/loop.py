@@ -8,18 +8,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import TYPE_CHECKING, Any, Protocol
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from sglc.errors import ProgramError, SglcError, caller_location
+from sglc.errors import Cancelled, ProgramError, SglcError, caller_location
 from sglc.language.future import Future
-from sglc.language.statements import Pending, cancel
+from sglc.language.inbox import Arrival, Inbox
+from sglc.language.statements import Pending
 
 if TYPE_CHECKING:
     from sglc.backend.engine import Engine
-    from sglc.backend.request import Event, Request
+    from sglc.backend.request import Request
     from sglc.language.row import Row
 
 
@@ -27,14 +28,18 @@ class Target(Protocol):
     """What events from other threads are for."""
 
     @property
+    def sent(self) -> Sequence[Any]:
+        """What was asked for."""
+
+    @property
     def answered(self) -> bool:
         """Whether no event is to come."""
 
-    def deliver(self, request: Any, event: Any) -> None:
+    def deliver(self, asked: Any, event: Any) -> None:
         """Act on an event, on the loop's thread."""
 
-
-Arrivals = Sequence[tuple[Target, tuple[Any, Any]]]
+    def cancel(self) -> None:
+        """Withdraw what was asked for."""
 
 
 class _Body(greenlet):  # type: ignore[misc]  # greenlet has no types
@@ -54,11 +59,11 @@ class ProgramLoop:
         self.engine = engine
         self.pending: list[Pending] = []
         self._on_done = on_done
-        self._inbox: SimpleQueue[Arrivals] = SimpleQueue()
+        self.inbox = Inbox()
         self._ready: deque[greenlet] = deque()
         self._suspended: set[greenlet] = set()
-        self._in_flight: set[Pending] = set()
-        self._notify: Callable[[], None] | None = None
+        self._watching: dict[greenlet, Callable[[], bool]] = {}
+        self._in_flight: dict[Any, Target] = {}  # by what was asked for: a request or a host call
         self._thread = threading.get_ident()
         self._closed = False
 
@@ -73,17 +78,23 @@ class ProgramLoop:
 
     def wait(self, future: Future) -> None:
         """Return when `future` is done: suspend the body that asks, or run the loop if none does."""
-        body = getcurrent()
-        if not isinstance(body, _Body) or body.loop is not self:
+        if not self.in_body:
             self.run_until(lambda: future.done)
             return
+        body = getcurrent()
         future.when_done(lambda: self._ready.append(body))
-        self._suspended.add(body)
         while not future.done:
-            assert body.parent is not None
-            body.parent.switch()
-            if self._closed:
-                raise GreenletExit
+            self._suspend(body)
+
+    def wait_until(self, finished: Callable[[], bool]) -> None:
+        """Return when `finished()`, which is asked after each delivery: suspend the body, or run the loop."""
+        if not self.in_body:
+            self.run_until(finished)
+            return
+        body = getcurrent()
+        while not finished():
+            self._watching[body] = finished
+            self._suspend(body)
 
     def row_done(self, row: Row) -> None:
         """Tell whoever asked that a row is done."""
@@ -96,19 +107,9 @@ class ProgramLoop:
         body = getcurrent()
         return isinstance(body, _Body) and body.loop is self
 
-    # For other threads
-
-    def sink(self, events: Sequence[tuple[Request, Event]]) -> None:
-        """Take events from the engine's thread."""
-        self.post([(request.tag, (request, event)) for request, event in events])
-
-    def post(self, arrivals: Arrivals) -> None:
-        """Take (target, (request, event)) pairs to be delivered on the loop's thread."""
-        self._inbox.put(arrivals)
-        notify = self._notify
-        if notify is not None:
-            with suppress(RuntimeError):  # asyncio's loop was closed meanwhile: nobody is left to tell
-                notify()
+    def expect(self, asked: Any, target: Target) -> None:
+        """Deliver to `target` what will arrive for `asked`."""
+        self._in_flight[asked] = target
 
     # Driving
 
@@ -119,20 +120,21 @@ class ProgramLoop:
             self._turn()
             if finished():
                 return
+            self._check_open()
             if not self._ready:
-                self._deliver(self._inbox.get())
+                self._deliver(self.inbox.get())
 
     async def arun_until(self, finished: Callable[[], bool]) -> None:
         """Run bodies and deliver events under asyncio until `finished()`."""
         self._check_thread()
         aio = asyncio.get_running_loop()
         arrived = asyncio.Event()
-        before = self._notify
+        before = self.inbox.notify
 
         def notify() -> None:
             aio.call_soon_threadsafe(arrived.set)
 
-        self._notify = notify
+        self.inbox.notify = notify
         try:
             while True:
                 arrived.clear()
@@ -140,29 +142,39 @@ class ProgramLoop:
                 self._turn()
                 if finished():
                     return
-                if not self._ready and self._inbox.empty():
+                self._check_open()
+                if not self._ready and self.inbox.empty:
                     await arrived.wait()
         finally:
-            self._notify = before
+            self.inbox.notify = before
 
     def close(self) -> None:
-        """Withdraw what is unfinished and end the bodies that wait for it."""
+        """Withdraw what is unfinished and end the bodies that wait for it; reading it raises Cancelled from now on."""
         if self._closed:
             return
         self._closed = True
-        for pending in [*self._in_flight, *self.pending]:
-            cancel(pending)
+        for target in [*self._in_flight.values(), *self.pending]:
+            target.cancel()
         self._in_flight.clear()
         self.pending.clear()
         for body in list(self._suspended):
             if not body.dead and threading.get_ident() == self._thread:
                 body.parent = getcurrent()
                 body.throw(GreenletExit)
+        self._ready.clear()
+        self.inbox.put([])  # whoever drives the loop may be waiting
 
     def __del__(self) -> None:
-        for pending in self._in_flight:
-            for request in pending.sent:
-                request.cancelled = True
+        for asked in self._in_flight:
+            asked.cancelled = True
+
+    def _suspend(self, body: greenlet) -> None:
+        """Switch to the driver until it switches back; never return once the loop is closed."""
+        assert body.parent is not None
+        self._suspended.add(body)
+        body.parent.switch()
+        if self._closed:
+            raise GreenletExit
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:
@@ -170,9 +182,17 @@ class ProgramLoop:
                 "found a program read on another thread; wanted the thread that started it", caller_location()
             )
 
+    def _check_open(self) -> None:
+        """Raise Cancelled where nothing is to come any more."""
+        if self._closed and not self._ready and not self._in_flight:
+            raise Cancelled("found a program that was closed before this was there; wanted it read to its end")
+
     def _turn(self) -> None:
         """Run every body that can go on, and send what they asked for, until nothing is left to do at once."""
         self._drain()
+        for body in [body for body, finished in self._watching.items() if finished()]:
+            del self._watching[body]
+            self._ready.append(body)
         while self._ready or self.pending:
             while self._ready:
                 body = self._ready.popleft()
@@ -186,13 +206,16 @@ class ProgramLoop:
     def _drain(self) -> None:
         with suppress(Empty):
             while True:
-                self._deliver(self._inbox.get_nowait())
+                self._deliver(self.inbox.get_nowait())
 
-    def _deliver(self, arrivals: Arrivals) -> None:
-        for target, (request, event) in arrivals:
-            target.deliver(request, event)
-            if target.answered:
-                self._in_flight.discard(target)
+    def _deliver(self, arrivals: Sequence[Arrival]) -> None:
+        for asked, event in arrivals:
+            target = self._in_flight.get(asked)
+            if target is not None:
+                target.deliver(asked, event)
+                if target.answered:
+                    for each in target.sent:
+                        self._in_flight.pop(each, None)
 
     def _submit(self) -> None:
         """Tokenize the prompts of all pending statements in one call, and hand their requests to the engine."""
@@ -208,8 +231,9 @@ class ProgramLoop:
             mine = encoded[at : at + len(group)]
             at += len(group)
             try:
-                requests += statement.requests(mine)
-                self._in_flight.add(statement)
+                sent = statement.requests(mine)
+                requests += sent
+                self._in_flight.update(dict.fromkeys(sent, statement))
             except SglcError as error:
                 statement.fail(error)
                 statement.state.poison(error)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sglc.errors import ProgramError, caller_location
+from sglc.errors import Cancelled, ProgramError, caller_location
 from sglc.language.future import Future, settled, unknown_variable
 from sglc.language.line import PromptLine
 from sglc.language.primitives import Expression, Gen, RoleBegin, RoleEnd, Select, parts_of, resolve
@@ -34,6 +34,7 @@ class ProgramState(PromptLine):
         self._vars: dict[str, Future] = {}
         self._own: dict[str, None] = {}  # names set since the fork that made this state, in order
         self._open_scopes: list[str] = []
+        self._growing: dict[str, int] = {}  # scopes that get text now: name → their first piece
         self._samplings = self._forks = self._calls = 0
         self._fork_piece = 0
 
@@ -140,6 +141,8 @@ class ProgramState(PromptLine):
             raise ProgramError(
                 f"found {name!r} read inside its own var_scope; wanted the read behind it", caller_location()
             )
+        if name not in self._vars:
+            self._run_on(lambda: name in self._vars)
         future = self._vars.get(name)
         if future is None:
             if self._error is not None:
@@ -148,6 +151,12 @@ class ProgramState(PromptLine):
             error.location = caller_location()
             raise error
         return future
+
+    def _run_on(self, enough: Callable[[], bool]) -> None:
+        """Let a program that is streamed run on until it has said enough for a reader outside of it."""
+        row = self.row
+        if not row.done and not row.loop.in_body:
+            row.loop.run_until(lambda: row.done or enough())
 
     def _set(self, name: str | None, future: Future) -> None:
         if name is not None:
@@ -169,7 +178,11 @@ class ProgramState(PromptLine):
 
         def begin() -> None:
             nonlocal start
-            start = len(self.pieces)
+            start = self._growing[name] = len(self.pieces)
+
+        def end() -> None:
+            self._growing.pop(name, None)
+            future.set("".join(self.pieces[start:]))
 
         self.do(Action(begin))
         self._open_scopes.append(name)
@@ -178,7 +191,7 @@ class ProgramState(PromptLine):
         finally:
             self._open_scopes.remove(name)
         self._set(name, future)
-        self.do(Action(lambda: future.set("".join(self.pieces[start:])), future.fail))
+        self.do(Action(end, future.fail))
 
     # Forks
 
@@ -247,10 +260,22 @@ class ProgramState(PromptLine):
         self._calls += 1
         return f"{self._path}/{self._samplings}.call{self._calls}"
 
+    def cancel(self) -> None:
+        """End a program that is streamed: withdraw what is unfinished; reading that raises Cancelled from now on."""
+        if self.row.loop.in_body:
+            raise ProgramError("found cancel() inside a program; wanted return", caller_location())
+        if not self.row.done:
+            self.row.loop.close()
+            self.row.state.poison(Cancelled("found a program that was cancelled; wanted it read before that"))
+
     # Reading the whole
 
     def sync(self) -> None:
-        """Wait until every statement written so far is done. Raises the error of one that failed."""
+        """Wait until every statement written so far is done; outside the program, until it has ended.
+
+        Raises the error of a statement that failed.
+        """
+        self._run_on(lambda: False)
         if self._error is not None:
             raise self._seen(self._error)
         self.dialogue.write_due()
@@ -312,13 +337,19 @@ class ProgramState(PromptLine):
         return async_stream(self, var_name, return_meta_data)
 
     def text_so_far(self, var_name: str | None = None) -> str:
-        """Return what a stream can show now: the whole text, or one variable ("" before it exists)."""
-        if var_name is None:
-            return "".join(self.pieces) + self.live
-        future = self._vars.get(var_name)
+        """Return what a stream can show now: the whole text, or one variable ("" before it exists).
+
+        Of several samples a stream shows the first: the one that the text goes on with.
+        """
+        first = 0 if var_name is None else self._growing.get(var_name)
+        if first is not None:
+            return "".join(self.pieces[first:]) + self.live
+        future = self._vars.get(var_name) if var_name is not None else None
         if future is None:
             return ""
-        return str(future.result()) if future.done and future.error is None else future.live
+        if future.done and future.error is None and future.finish is None:  # not a generation
+            return str(future.result())
+        return future.live
 
     def meta_so_far(self, var_name: str) -> dict[str, Any]:
         """Return a variable's meta info, {} before it is there."""
@@ -334,5 +365,5 @@ class ProgramState(PromptLine):
         error = self._error or self.row.error
         if error is not None:
             raise self._seen(error)
-        if var_name is not None and var_name not in self._vars:
-            raise unknown_variable(var_name, list(self._vars))
+        if var_name is not None:
+            self._var(var_name)

@@ -160,14 +160,13 @@ class Generation:
             Request(
                 tokens=self._prompt.tokens,
                 params=params,
-                sink=row.loop.sink,
+                sink=row.loop.inbox.put,
                 stream_key=stream_key(params.seed or 0, row.index, f"{self._site}:{sample}"),
                 score_from=score_from,
                 constraint=_constraint(self._gen, row.engine),
                 end_ids=end_ids,
                 priority=row.priority,
                 streamed=row.streamed and sample == 0 and self._gen.reasoning is None,
-                tag=self,
             )
             for sample in range(params.n)
         ]
@@ -183,6 +182,13 @@ class Generation:
                 self._finish([c for c in self._completions if c is not None])
         elif isinstance(event, Delta):
             self.future.live += event.text
+            self.future.meta = {
+                "prompt_tokens": event.prompt_tokens,
+                "completion_tokens": event.completion_tokens,
+                "finish_reason": None,
+                "output_token_logprobs": event.output_logprobs,
+                "output_top_logprobs": event.output_top,
+            }
             self.state.live += event.text
         else:
             for other in self.sent:
@@ -191,6 +197,14 @@ class Generation:
             error.__cause__ = event.__cause__
             self.fail(error)
             self.state.poison(error)
+
+    def cancel(self) -> None:
+        """Withdraw the requests from the engine, and give up the state."""
+        for request in self.sent:
+            request.cancelled = True
+        error = Cancelled("found the program closed before this was finished; wanted it read to its end")
+        self.fail(error)
+        self.state.poison(error)
 
     def fail(self, error: BaseException) -> None:
         """Learn that it will never be answered."""
@@ -280,7 +294,7 @@ class Choice:
 
     def _scoring(self, prompt: Prompt, score_from: int) -> Request:
         row = self.state.row
-        return Request(prompt.tokens, _SCORING, row.loop.sink, score_from=score_from, priority=row.priority, tag=self)
+        return Request(prompt.tokens, _SCORING, row.loop.inbox.put, score_from=score_from, priority=row.priority)
 
     def deliver(self, request: Request, event: Event) -> None:
         """Take an event of one of the scorings."""
@@ -296,6 +310,14 @@ class Choice:
             error = EngineError(str(event), self._select.location)
             self.fail(error)
             self.state.poison(error)
+
+    def cancel(self) -> None:
+        """Withdraw the requests from the engine, and give up the state."""
+        for request in self.sent:
+            request.cancelled = True
+        error = Cancelled("found the program closed before this was finished; wanted it read to its end")
+        self.fail(error)
+        self.state.poison(error)
 
     def fail(self, error: BaseException) -> None:
         """Learn that it will never be answered."""
@@ -324,13 +346,6 @@ class Choice:
 
 Pending = Generation | Choice
 Statement = Action | Awaiting | TemplateText | Generation | Choice
-
-
-def cancel(pending: Pending) -> None:
-    """Withdraw a statement's requests from the engine."""
-    for request in pending.sent:
-        request.cancelled = True
-    pending.fail(Cancelled("found the program closed before this was finished; wanted it read to its end"))
 
 
 def _constraint(gen: Gen, engine: Engine) -> Constraint | None:

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 def stream(state: ProgramState, name: str | None) -> Iterator[str]:
     """Yield what is new, running the program meanwhile on this thread."""
+    inside = state.row.loop.in_body  # who reads is the program itself: it appends nothing while it does
+    if inside:
+        state.close_text()
     sent = 0
     while True:
-        state.row.loop.run_until(partial(_moved, state, name, sent))
+        state.row.loop.wait_until(partial(_moved, state, name, sent, inside))
         text = state.text_so_far(name)
         if len(text) > sent:
             yield text[sent:]
@@ -38,5 +41,5 @@ async def async_stream(state: ProgramState, name: str | None, with_meta: bool) -
             return
 
 
-def _moved(state: ProgramState, name: str | None, seen: int) -> bool:
-    return state.stream_over(name) or len(state.text_so_far(name)) > seen
+def _moved(state: ProgramState, name: str | None, seen: int, inside: bool = False) -> bool:
+    return state.stream_over(name) or (inside and state.idle) or len(state.text_so_far(name)) > seen
