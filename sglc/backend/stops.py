@@ -29,7 +29,7 @@ class StopMatcher:
         self.strings = tuple(strings)
         self._patterns = [(pattern, re.compile(pattern)) for pattern in patterns]
         lengths = [len(s) for s in strings]
-        lengths += [int(regex_parser.parse(pattern).getwidth()[1]) for pattern in patterns]
+        lengths += [_longest(pattern) for pattern in patterns]
         longest = max(lengths, default=0)
         self._window: int | None = None if longest > UNBOUNDED else longest
 
@@ -43,8 +43,8 @@ class StopMatcher:
             if at >= 0 and (best is None or at < best.start):
                 best = Match(at, stop)
         for pattern, compiled in self._patterns:
-            found = compiled.search(text, start)
-            if found and found.end() > found.start() and (best is None or found.start() < best.start):
+            found = next((match for match in compiled.finditer(text, start) if match.group()), None)
+            if found and (best is None or found.start() < best.start):
                 best = Match(found.start(), pattern)
         return best
 
@@ -59,6 +59,14 @@ class StopMatcher:
                     held = size
                     break
         return len(text) - held
+
+
+def _longest(pattern: str) -> int:
+    """Return the most characters that decide whether a pattern matches at a place, lookbehind apart."""
+    if "(?=" in pattern or "(?!" in pattern:
+        return UNBOUNDED + 1
+    width = int(regex_parser.parse(pattern).getwidth()[1])
+    return width + 1 if re.search(r"\\[bB]", pattern) else width  # a boundary depends on the character behind it
 
 
 @lru_cache(maxsize=1024)
