@@ -100,10 +100,12 @@ class Scheduler:
         needed = sum(1 for s in decoding if s.kv < s.length)
         if not prefilling and len(decoding) <= budget and self._make_room(needed):
             slots = self._pool.allocate(needed)
-            for i, sequence in enumerate(decoding):  # nearly every step of every run: no call per row that can be saved
+            given = 0
+            for sequence in decoding:  # nearly every step of every run: no call per row that can be saved
                 ready, kv = sequence.ready, sequence.kv
                 if kv == ready:
-                    sequence.assign_slots(slots[i : i + 1])
+                    sequence.assign_slots(slots[given : given + 1])
+                    given += 1
                 planned[id(sequence)] = Work(sequence, ready, ready + 1, kv)
             return budget - len(decoding)
         for sequence in decoding + prefilling:
@@ -141,15 +143,19 @@ class Scheduler:
         while not self._make_room(count):
             victim = self._running[-1]
             if victim is sequence and len(self._running) == 1:
-                sizes = f"{sequence.kv + count} positions in a KV pool of {self._pool.capacity}"
-                self.failed.append((sequence, EngineError(f"found {sizes}; wanted a larger pool (kv_tokens)")))
-                self.finish(sequence)
+                self._fail(sequence, sequence.kv + count)
                 return False
             planned.pop(id(victim), None)
             self._preempt(victim)
             if victim is sequence:
                 return False
         return True
+
+    def _fail(self, sequence: Sequence, needed: int) -> None:
+        """Give up a sequence that the pool can't hold even alone."""
+        found = f"found {needed} positions in a KV pool of {self._pool.capacity}"
+        self.failed.append((sequence, EngineError(f"{found}; wanted a larger pool (kv_tokens)")))
+        self.finish(sequence)
 
     def _preempt(self, sequence: Sequence) -> None:
         self._counters.preemptions += 1
@@ -183,7 +189,9 @@ class Scheduler:
             if end <= sequence.ready:  # all of it is cached and no logits are wanted
                 planned[id(sequence)] = Work(sequence, end, end, sequence.kv)
                 continue
-            self._make_room(end - sequence.kv)  # can't fail: `expected` covers it, or the pool is all its own
+            if not self._make_room(end - sequence.kv):  # it is alone, or `expected` would have kept it waiting
+                self._fail(sequence, end)
+                continue
             work = planned[id(sequence)] = self._assign(sequence, end)
             self._publish(work)
             reserved -= end - work.cached
