@@ -1,0 +1,1 @@
+"""Benchmarks: each prints flat figures, and the bars of the project are held against these."""
