@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -23,7 +24,7 @@ from benchmarks.checkpoint import save_llama
 from benchmarks.progress import say
 from benchmarks.registry import Figures, Options, Result
 from benchmarks.requests import Job, complete
-from benchmarks.threads import torch_threads
+from benchmarks.threads import alone, torch_threads
 from sglc.backend.engine import Engine
 from sglc.backend.tokenizer import Tokenizer
 from sglc.ir.sampling import SamplingParams
@@ -59,13 +60,13 @@ def run(options: Options) -> Result:
     ours, theirs, filled, equal = [], [], 0, 0
     prompts = random_prompts(shape)
     with tempfile.TemporaryDirectory() as folder, torch_threads(THREADS):
-        checkpoint = save_llama(Path(folder), shape.hidden, shape.layers, shape.vocab)
-        model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.bfloat16).eval()
+        checkpoint = alone(partial(save_llama, Path(folder), shape.hidden, shape.layers, shape.vocab))
+        model = alone(lambda: AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.bfloat16).eval())
         with Engine(checkpoint, tokenizer=Tokenizer.packaged(), dtype="bfloat16", kv_tokens=1 << 14) as engine:
             for number in range(runs):
                 seconds, filled, output = sglc_run(engine, prompts)
                 ours.append(seconds)
-                seconds, expected = transformers_run(model, prompts, shape.shared)
+                seconds, expected = alone(partial(transformers_run, model, prompts, shape.shared))
                 theirs.append(seconds)
                 equal = equal_tokens(output, expected)
                 say(f"run {number + 1} of {runs}: sglc {ours[-1]:.2f} s, transformers {theirs[-1]:.2f} s")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sglc.backend.counters import Counters
 from sglc.backend.kv_pool import KvPool
-from sglc.backend.loading import default_kv_tokens, load
+from sglc.backend.loading import load
 from sglc.backend.radix import RadixTree
 from sglc.backend.request import Event, Request, Sink
 from sglc.backend.scheduler import Scheduler
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sglc")
 
-_IDLE_SECONDS = 2.0
+_IDLE_SECONDS = 0.5
 """An engine's thread ends after so long without work, and starts again with the next request."""
 
 
@@ -67,17 +67,16 @@ class Engine:
         self.spec = str(spec)
         self.model: Model
         self.tokenizer: Tokenizer
-        self.model, self.tokenizer = load(
+        self.model, self.tokenizer, self.kv_tokens = load(
             self.spec,
             tokenizer=tokenizer,
             device=device,
             dtype=dtype,
+            kv_tokens=kv_tokens,
             chat_template=chat_template,
             plant=plant,
             trust_remote_code=trust_remote_code,
         )
-        self.kv_tokens = kv_tokens or default_kv_tokens(self.model)
-        self.model.allocate(self.kv_tokens + 1)
         self.counters = Counters()
         self._pool = KvPool(self.kv_tokens)
         self._tree = RadixTree(self._pool) if cache else None
