@@ -21,10 +21,10 @@ demo: $(READY) ## set up, then run small programs on a small model and show the 
 	@$(BIN)/python -m sglc demo
 
 test: lint ## set up, then lint, type-check and run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto
 
 test-full: lint ## the same with the long tests at their full size
-	@SGLC_TEST_FULL=1 $(BIN)/python -m pytest
+	@SGLC_TEST_FULL=1 $(BIN)/python -m pytest -n auto
 
 lint: $(READY) ## ruff, mypy --strict and the floors of the house
 	@$(BIN)/ruff check .

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sglc.backend.engine import Engine
-from sglc.backend.request import Completion, Event, Request
+from sglc.backend.request import DEFAULT_KEY, Completion, Event, Request
 from sglc.ir.sampling import SamplingParams
 
 
@@ -19,7 +19,7 @@ class Job:
 
     tokens: Sequence[int]
     params: SamplingParams
-    stream_key: int = 1
+    stream_key: int = DEFAULT_KEY
     score_from: int | None = None
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' tensors are so small that a second thread costs time
+
 FULL = os.environ.get("SGLC_TEST_FULL") == "1"
 
 

@@ -10,8 +10,6 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from sglc.version import __version__
 
 PROGRAM = """\
@@ -58,7 +56,6 @@ def test_every_dependency_is_pinned(repository: Path) -> None:
         assert f"\n{name.group().lower()}==" in pinned
 
 
-@pytest.mark.full
 def test_the_wheel_works_elsewhere(repository: Path, tmp_path: Path) -> None:
     def python(*arguments: str | Path, **environment: str) -> str:
         command = [sys.executable, *map(str, arguments)]

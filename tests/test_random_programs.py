@@ -7,13 +7,11 @@ SGLC_FUZZ_SEED the first one's seed: a failure names the seed of a program, and 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 import pytest
-import torch
 
 import sglc
 from sglc.backend.counters import Counters
@@ -74,17 +72,8 @@ def run(seeds: list[int] | range, concurrency: int, **settings: Any) -> Run:
     return Run(outcomes, engine.counters, engine.scorings)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tensors here are small: threads cost more than they give."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def reference(one_thread: None) -> Run:
+def reference() -> Run:
     """No cache, one request at a time, one row at a time."""
     return run(SEEDS, concurrency=1, cache=False, max_running=1)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from sglc.automata.constraint import Constraint
+from sglc.backend.random_stream import stream_key
 from sglc.backend.step import Ints
 from sglc.ir.sampling import SamplingParams
 
@@ -64,6 +65,9 @@ class Delta:
     output_top: list[list[TokenLogprob]]
 
 
+DEFAULT_KEY = stream_key(seed=0, row=0, site="")
+"""The random stream of a request that names none."""
+
 Event = Completion | Delta | Exception
 Sink = Callable[[Sequence[tuple["Request", Event]]], None]
 """Takes events from the engine's thread; must not block."""
@@ -80,7 +84,7 @@ class Request:
     tokens: Ints
     params: SamplingParams
     sink: Sink
-    stream_key: int = 1
+    stream_key: int = DEFAULT_KEY
     score_from: int | None = None
     constraint: Constraint | None = None
     end_ids: frozenset[int] = frozenset()

@@ -18,8 +18,6 @@ from sglc.backend.step import Step
 from sglc.errors import EngineError
 from tests.asking import Mailbox, ask, assert_idle, request, watch
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 PROMPT = [0, *range(100, 140)]
 KEYS = [stream_key(0, row, ":0") for row in range(40)]
 

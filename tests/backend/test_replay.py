@@ -22,8 +22,6 @@ from sglc.backend.tokenizer import Tokenizer
 from sglc.errors import EngineError, InputError
 from tests.asking import Mailbox, ask, request, watch
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def lazy_logits(seed: int, rows: int, vocab: int) -> HashLogits:
     contexts = np.random.default_rng(seed).integers(0, 2**64, rows, dtype=np.uint64)

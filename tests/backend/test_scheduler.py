@@ -15,8 +15,6 @@ from sglc.backend.request import Completion
 from sglc.backend.step import SCRATCH_SLOT, Step
 from tests.asking import Mailbox, ask, assert_idle, request, watch
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SHARED = [0, *range(100, 199)]
 
 

@@ -7,21 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import torch
 
 import sglc
 from tests.asking import assert_idle
 
 PLANTS = ("yes", " END", "\n\n")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Torch on one thread: for tensors as small as the replay model's, more cost more than they give."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
