@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from queue import Empty
@@ -183,9 +183,12 @@ class ProgramLoop:
             )
 
     def _check_open(self) -> None:
-        """Raise Cancelled where nothing is to come any more."""
-        if self._closed and not self._ready and not self._in_flight:
+        """Raise where waiting would never end: nothing is under way, or the loop is closed."""
+        if self._ready or self._in_flight:
+            return
+        if self._closed:
             raise Cancelled("found a program that was closed before this was there; wanted it read to its end")
+        raise ProgramError("found a program that waits for a value which nothing computes; wanted it computed first")
 
     def _turn(self) -> None:
         """Run every body that can go on, and send what they asked for, until nothing is left to do at once."""
@@ -222,21 +225,34 @@ class ProgramLoop:
         pending, self.pending = self.pending, []
         tokenizer = self.engine.tokenizer
         before = tokenizer.calls
-        texts = [statement.texts() for statement in pending]
-        flat = [text for group in texts for text in group]
-        encoded = tokenizer.encode_batch([t for t, _ in flat], [s for _, s in flat]) if flat else []
         requests: list[Request] = []
-        at = 0
-        for statement, group in zip(pending, texts, strict=True):
-            mine = encoded[at : at + len(group)]
-            at += len(group)
+        for statement, encoded in zip(pending, self._encoded([s.texts() for s in pending]), strict=True):
             try:
-                sent = statement.requests(mine)
+                if isinstance(encoded, SglcError):
+                    raise encoded
+                sent = statement.requests(encoded)
                 requests += sent
                 self._in_flight.update(dict.fromkeys(sent, statement))
-            except SglcError as error:
+            except SglcError as unplaced:
+                error = type(unplaced)(unplaced.message, unplaced.location or statement.location)
                 statement.fail(error)
                 statement.state.poison(error)
         self.engine.counters.tokenizer_calls += tokenizer.calls - before
         if requests:
             self.engine.submit(requests)
+
+    def _encoded(self, groups: Sequence[Sequence[tuple[str, bool]]]) -> Iterator[list[list[int]] | SglcError]:
+        """Yield the encodings of each group's texts, all made in one call; the error of a group that has one."""
+        tokenizer = self.engine.tokenizer
+        flat = [text for group in groups for text in group]
+        try:
+            encoded = iter(tokenizer.encode_batch([t for t, _ in flat], [s for _, s in flat]) if flat else [])
+        except SglcError as error:
+            if len(groups) == 1:
+                yield error
+            else:
+                for group in groups:
+                    yield from self._encoded([group])
+            return
+        for group in groups:
+            yield [next(encoded) for _ in group]

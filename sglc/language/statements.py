@@ -11,7 +11,7 @@ from sglc.automata.token_constraint import compile_json_schema, compile_regex
 from sglc.backend.prompt import Piece, Prompt
 from sglc.backend.random_stream import stream_key
 from sglc.backend.request import Completion, Delta, Event, Request, TokenLogprob
-from sglc.errors import Cancelled, EngineError, ProgramError
+from sglc.errors import Cancelled, EngineError, Location, ProgramError
 from sglc.ir.sampling import SamplingParams
 from sglc.language.future import Future
 from sglc.language.primitives import Gen, Select
@@ -130,6 +130,11 @@ class Generation:
         return False
 
     @property
+    def location(self) -> Location | None:
+        """Where the generation is written."""
+        return self._gen.location
+
+    @property
     def answered(self) -> bool:
         """Whether no event is to come."""
         return self.future.done
@@ -152,7 +157,7 @@ class Generation:
         if score_from is not None and score_from > len(self._prompt.tokens):
             found = f"found logprob_start_len = {score_from}"
             raise ProgramError(
-                f"{found}; wanted at most {len(self._prompt.tokens)}, the prompt's tokens", self._gen.location
+                f"{found}; wanted at most {len(self._prompt.tokens)}, the prompt's tokens", self.location
             )
         self._missing = params.n
         self._completions = [None] * params.n
@@ -193,7 +198,7 @@ class Generation:
         else:
             for other in self.sent:
                 other.cancelled = True
-            error = EngineError(str(event), self._gen.location)
+            error = EngineError(str(event), self.location)
             error.__cause__ = event.__cause__
             self.fail(error)
             self.state.poison(error)
@@ -252,6 +257,11 @@ class Choice:
         return False
 
     @property
+    def location(self) -> Location | None:
+        """Where the choice is written."""
+        return self._select.location
+
+    @property
     def answered(self) -> bool:
         """Whether no event is to come."""
         return self.future.done
@@ -280,9 +290,7 @@ class Choice:
             ids, ends = tokenizer.encode_with_ends(text + choice, at_start=at_start)
             first = next((i for i, end in enumerate(ends) if end > len(text)), None)
             if first is None:
-                raise ProgramError(
-                    f"found the choice {choice!r}, which has no tokens; wanted text", self._select.location
-                )
+                raise ProgramError(f"found the choice {choice!r}, which has no tokens; wanted text", self.location)
             self._tokens.append(ids)
             scored.append(ids[first:])
             self.sent.append(self._scoring(self._base.extended(ids), len(self._base.tokens) + first))
@@ -307,7 +315,7 @@ class Choice:
         elif isinstance(event, Exception):
             for other in self.sent:
                 other.cancelled = True
-            error = EngineError(str(event), self._select.location)
+            error = EngineError(str(event), self.location)
             self.fail(error)
             self.state.poison(error)
 

@@ -174,3 +174,14 @@ def test_two_thousand_programs_start_no_threads(engine: sglc.Engine) -> None:
     states = program.run_batch([(i,) for i in range(2000)], concurrency=2000)
     assert len(states) == 2000
     assert most <= before + 1
+
+
+def test_a_row_that_is_no_text_fails_alone_with_its_line(engine: sglc.Engine) -> None:
+    @sglc.function
+    def echo(s: State, q: str) -> None:
+        s += q + sglc.gen("a", max_tokens=2)
+
+    states = echo.run_batch([{"q": "a"}, {"q": "half \ud800"}, {"q": "c"}])
+    assert [state.error is None for state in states] == [True, False, True]
+    assert "surrogate" in str(states[1].error)
+    assert states[1].error.location.file == __file__
