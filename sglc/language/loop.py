@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from queue import Empty
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from sglc.backend.engine import Engine
     from sglc.backend.request import Request
     from sglc.language.row import Row
+
+
+_TURN_SECONDS = 0.05
+"""How long bodies run before the driver is asked whether it has enough."""
 
 
 class Target(Protocol):
@@ -143,7 +148,9 @@ class ProgramLoop:
                 if finished():
                     return
                 self._check_open()
-                if not self._ready and self.inbox.empty:
+                if self._ready:
+                    await asyncio.sleep(0)
+                elif self.inbox.empty:
                     await arrived.wait()
         finally:
             self.inbox.notify = before
@@ -191,7 +198,11 @@ class ProgramLoop:
         raise ProgramError("found a program that waits for a value which nothing computes; wanted it computed first")
 
     def _turn(self) -> None:
-        """Run every body that can go on, and send what they asked for, until nothing is left to do at once."""
+        """Run every body that can go on, and send what they asked for, until nothing is left to do at once.
+
+        Where host code takes long, stop after a while: the driver hands out what is finished, and comes back.
+        """
+        began = perf_counter()
         self._drain()
         for body in [body for body, finished in self._watching.items() if finished()]:
             del self._watching[body]
@@ -203,8 +214,12 @@ class ProgramLoop:
                 if not body.dead:
                     body.parent = getcurrent()
                     body.switch()
+                if perf_counter() - began > _TURN_SECONDS:
+                    break
             if self.pending:
                 self._submit()
+            if self._ready and perf_counter() - began > _TURN_SECONDS:
+                return
 
     def _drain(self) -> None:
         with suppress(Empty):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -185,3 +186,20 @@ def test_a_row_that_is_no_text_fails_alone_with_its_line(engine: sglc.Engine) ->
     assert [state.error is None for state in states] == [True, False, True]
     assert "surrogate" in str(states[1].error)
     assert states[1].error.location.file == __file__
+
+
+def test_a_row_is_handed_out_while_slow_host_code_of_others_runs(engine: sglc.Engine) -> None:
+    slow = 0
+
+    @sglc.function
+    def count(s: State, n: int) -> None:
+        nonlocal slow
+        s += f"{n}:" + sglc.gen("a", max_tokens=1)
+        s["a"]
+        time.sleep(0.02)
+        slow += 1
+
+    states = count.run_batch([{"n": n} for n in range(30)], as_completed=True)
+    next(states)
+    assert slow < 30
+    assert len(list(states)) == 29
