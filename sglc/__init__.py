@@ -119,6 +119,11 @@ def __getattr__(name: str) -> Any:
         from sglc.errors import Unsupported, caller_location
 
         raise Unsupported(f"found sglc.{name}; sglc runs models itself, wanted sglc.Engine(FOLDER)", caller_location())
+    if name == "global_config":
+        from sglc.errors import Unsupported, caller_location
+
+        wanted = "arguments of run, run_batch, gen and sglc.Engine instead"
+        raise Unsupported(f"found sglc.global_config; sglc has no global settings, wanted {wanted}", caller_location())
     raise AttributeError(f"module 'sglc' has no attribute {name!r}")
 
 

@@ -118,11 +118,11 @@ def _run_rows(
 
 
 def _said(state: ProgramState, outputs: tuple[str, ...] | None) -> dict[str, Any]:
-    """Return what a finished row has to say; a variable asked for that it never set is left out."""
+    """Return what a row has to say at its end, up to its error; a variable asked for that it never set is left out."""
     variables = state.variables()
     if outputs is not None:
         variables = {name: variables[name] for name in outputs if name in variables}
-    return {"variables": variables, "text": state.text(), "finish": state.finish()}
+    return {"variables": variables, "text": state.text_so_far(), "finish": state.finish()}
 
 
 def _rows(options: RunOptions, signature: Signature, stdin: BinaryIO) -> Iterator[Row]:

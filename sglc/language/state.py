@@ -230,9 +230,9 @@ class ProgramState(PromptLine):
         return child
 
     @contextmanager
-    def copy(self) -> Iterator[ProgramState]:
+    def copy(self, position_ids_offset: list[int] | None = None) -> Iterator[ProgramState]:
         """Open a scratch state that goes on from here; what it sets becomes a list of one here."""
-        group = self.fork(1)
+        group = self.fork(1, position_ids_offset)
         yield group[0]
         group.join()
 
