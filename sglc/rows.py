@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import select
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +41,35 @@ class Checked:
 
     count: int
     sha256: str
+
+
+class Lines:
+    """The lines of a file descriptor, with whether one is there without waiting: a pipe may be slow."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._buffer = b""
+        self._ended = False
+
+    def ready(self) -> bool:
+        """Whether the next line, or the end, can be had without waiting for its first byte."""
+        return self._ended or b"\n" in self._buffer or bool(select.select([self._descriptor], [], [], 0)[0])
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            line, newline, rest = self._buffer.partition(b"\n")
+            if newline:
+                self._buffer = rest
+                yield line + newline
+            elif self._ended:
+                if line:
+                    self._buffer = b""
+                    yield line
+                return
+            else:
+                block = os.read(self._descriptor, 1 << 16)
+                self._buffer += block
+                self._ended = not block
 
 
 def check_rows(path: Path, signature: Signature) -> Checked:

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +22,7 @@ from sglc.language.state import ProgramState
 from sglc.results.file import Finished, Results, ResultsFile, ResultsStream, read_finished
 from sglc.results.line import error_object
 from sglc.results.note import check_note, write_note
-from sglc.rows import Checked, Row, Signature, check_rows, parse_rows, read_rows
+from sglc.rows import Checked, Lines, Row, Signature, check_rows, parse_rows, read_rows
 
 STREAM = "-"
 """The name of stdin for rows, of stdout for results."""
@@ -61,11 +61,11 @@ def run(options: RunOptions) -> int:
         finished = _check_out(options)
         with contextlib.closing(options.engine.open()) as engine:
             results = _open_results(options, engine, program, checked, finished, stdout)
-            rows = _rows(options, signature, stdin)
+            rows, ready = _rows(options, signature, stdin)
             total = None if checked is None else min(checked.count, options.limit or checked.count)
             tally = Tally(total=total, resumed=finished)
             began = time.perf_counter()
-            code = _run_rows(options, program, engine, rows, results, tally)
+            code = _run_rows(options, program, engine, rows, ready, results, tally)
             tally.seconds = time.perf_counter() - began
             counters = engine.counters.as_dict()
     for name in options.outputs or ():
@@ -76,7 +76,13 @@ def run(options: RunOptions) -> int:
 
 
 def _run_rows(
-    options: RunOptions, program: LoadedProgram, engine: Engine, rows: Iterator[Row], results: Results, tally: Tally
+    options: RunOptions,
+    program: LoadedProgram,
+    engine: Engine,
+    rows: Iterator[Row],
+    ready: Callable[[], bool] | None,
+    results: Results,
+    tally: Tally,
 ) -> int:
     """Run every row that is left, write each result as it comes, and return the exit code."""
     file = str(program.path.resolve())
@@ -107,6 +113,7 @@ def _run_rows(
                 backend=engine,
                 as_completed=True,
                 concurrency=options.concurrency,
+                rows_ready=ready,
                 **options.sampling,
             )
             with contextlib.closing(states):
@@ -125,13 +132,17 @@ def _said(state: ProgramState, outputs: tuple[str, ...] | None) -> dict[str, Any
     return {"variables": variables, "text": state.text_so_far(), "finish": state.finish()}
 
 
-def _rows(options: RunOptions, signature: Signature, stdin: BinaryIO) -> Iterator[Row]:
-    """Return the rows, lazily, up to the limit."""
-    if options.rows == STREAM:
-        rows: Iterable[Row] = parse_rows(stdin, "<stdin>", signature)
-    else:
-        rows = read_rows(Path(options.rows), signature)
-    return itertools.islice(rows, options.limit)
+def _rows(
+    options: RunOptions, signature: Signature, stdin: BinaryIO
+) -> tuple[Iterator[Row], Callable[[], bool] | None]:
+    """Return the rows, lazily, up to the limit, and what says whether the next one of a pipe is there."""
+    if options.rows != STREAM:
+        return itertools.islice(read_rows(Path(options.rows), signature), options.limit), None
+    try:
+        lines = Lines(stdin.fileno())
+    except OSError:  # a stand-in for stdin, which never keeps anybody waiting
+        return itertools.islice(parse_rows(stdin, "<stdin>", signature), options.limit), None
+    return itertools.islice(parse_rows(lines, "<stdin>", signature), options.limit), lines.ready
 
 
 def _check_sampling(options: RunOptions) -> None:

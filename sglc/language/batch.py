@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sized
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 from sglc.errors import ProgramError
@@ -66,6 +66,7 @@ class _Feed:
         engine: Engine,
         concurrency: int,
         indices: Iterable[int] | None,
+        rows_ready: Callable[[], bool] | None,
     ) -> None:
         self.loop = ProgramLoop(engine, self._collect)
         self.finished: list[ProgramState] = []
@@ -75,6 +76,7 @@ class _Feed:
         self._rows = iter(rows)
         self._params = params
         self._concurrency = max(1, concurrency)
+        self._rows_ready = rows_ready
         self._open = 0
         self._exhausted = False
 
@@ -84,8 +86,10 @@ class _Feed:
         return self._exhausted and self._open == 0
 
     def fill(self) -> None:
-        """Open rows up to the bound."""
+        """Open rows up to the bound, without waiting for a slow source while there is something to do."""
         while self._open < self._concurrency and not self._exhausted:
+            if self._rows_ready is not None and (self._open or self.finished) and not self._rows_ready():
+                return
             try:
                 given = next(self._rows)
                 index = next(self._numbers)
@@ -142,9 +146,10 @@ def run_rows(
     ordered: bool,
     progress_bar: bool,
     indices: Iterable[int] | None,
+    rows_ready: Callable[[], bool] | None,
 ) -> Iterator[ProgramState]:
     """Yield the states of all rows, in input order if asked. What is unfinished when dropped is withdrawn."""
-    feed = _Feed(program, rows, params, engine, concurrency, indices)
+    feed = _Feed(program, rows, params, engine, concurrency, indices, rows_ready)
     bar = _progress(rows, engine) if progress_bar else None
     held: dict[int, ProgramState] = {}
     order: list[int] = []
@@ -181,7 +186,7 @@ async def arun_rows(
     progress_bar: bool,
 ) -> AsyncIterator[ProgramState]:
     """Yield the states of all rows as they finish, under asyncio."""
-    feed = _Feed(program, rows, params, engine, concurrency, None)
+    feed = _Feed(program, rows, params, engine, concurrency, None, None)
     bar = _progress(rows, engine) if progress_bar else None
     try:
         while not feed.over:

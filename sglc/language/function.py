@@ -150,6 +150,7 @@ class SglFunction:
         generator_style: bool = False,
         as_completed: bool = False,
         indices: Iterable[int] | None = None,
+        rows_ready: Callable[[], bool] | None = None,
         **sampling: Any,
     ) -> Any:
         """Run the program on many rows and return their states in input order.
@@ -158,7 +159,8 @@ class SglFunction:
         row that fails does not stop the others: its state's `error` is set. `generator_style` yields the
         states in input order, `as_completed` as they finish (`state.index` says which row). `concurrency` (or a
         number as `num_threads`) bounds the rows open at a time. `indices` are the row numbers, for runs that go on
-        where another stopped: random streams depend on them.
+        where another stopped: random streams depend on them. `rows_ready` says whether a slow source has its next row
+        at hand; while rows are open, none is waited for.
         """
         unknown = [name for name in sampling if name not in PARAMETER_NAMES]
         if unknown:
@@ -176,6 +178,7 @@ class SglFunction:
             ordered=not as_completed,
             progress_bar=progress_bar,
             indices=indices,
+            rows_ready=rows_ready,
         )
         return states if generator_style or as_completed else list(states)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -185,3 +187,18 @@ def test_a_full_disk(sglc_run: CommandLine) -> None:
 def test_debug_shows_where(sglc_run: CommandLine) -> None:
     assert "Traceback" not in sglc_run(rows="none.jsonl").stderr
     assert "Traceback" in sglc_run("--debug", rows="none.jsonl").stderr
+
+
+def test_rows_of_a_slow_pipe_run_as_they_come(folder: Path) -> None:
+    command = [sys.executable, "-m", "sglc", "run", "echo.py", "--rows", "-", "--out", "-"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdin
+    assert process.stdout
+    for number in range(3):
+        process.stdin.write(json.dumps({"word": f"word {number}"}).encode() + b"\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["index"] == number  # before the next row is written
+    process.stdin.close()
+    assert process.wait(timeout=30) == 0
+    assert process.stdout.read() == b""
+    process.stdout.close()
