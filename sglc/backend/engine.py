@@ -9,14 +9,14 @@ from collections import defaultdict
 from collections.abc import Sequence as Seq
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from sglc.backend.counters import Counters
 from sglc.backend.kv_pool import KvPool
 from sglc.backend.loading import load
 from sglc.backend.radix import RadixTree
 from sglc.backend.request import Event, Request, Sink
-from sglc.backend.scheduler import Scheduler
+from sglc.backend.scheduler import Scheduler, Work
 from sglc.backend.sequence import Sequence
 from sglc.backend.step_builder import build_step, draw_tokens, refusals, take_scores
 from sglc.errors import EngineError
@@ -131,7 +131,7 @@ class Engine:
         """Close the engine, under the name that SGLang's runtime has for it."""
         self.close()
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -213,7 +213,8 @@ class Engine:
             events += [(sequence.request, failure) for sequence in self._scheduler.fail_all()]
         _deliver(events)
 
-    def _run(self, works: list) -> list[tuple[Request, Event]]:  # type: ignore[type-arg]
+    def _run(self, works: list[Work]) -> list[tuple[Request, Event]]:
+        """Compute the works, draw what is due, and return what their callers should hear."""
         done = [work.sequence for work in works if work.end == work.start]
         works = [work for work in works if work.end > work.start]
         events: list[tuple[Request, Event]] = []
@@ -227,8 +228,8 @@ class Engine:
                 work.sequence.ready = work.end
             failed = list(refusals(logits, wanted).values())
             take_scores(logits, wanted)
-            drawn = [sequence for sequence, _ in wanted.drawing]
             over, stuck = draw_tokens(logits, wanted, self.model.vocab_size, self.counters)
+            drawn = [sequence for sequence, _ in wanted.drawing]
             done += over + self._finished_scoring(works, failed)
             done += self._at_model_limit(drawn, over)
             for sequence, error in failed + stuck:
@@ -245,7 +246,7 @@ class Engine:
             events += [(sequence.request, event) for event in sequence.closing_events()]
         return events
 
-    def _finished_scoring(self, works: list, failed: list[tuple[Sequence, EngineError]]) -> list[Sequence]:  # type: ignore[type-arg]
+    def _finished_scoring(self, works: list[Work], failed: list[tuple[Sequence, EngineError]]) -> list[Sequence]:
         """Return the sequences of this step that wanted no tokens and have all they wanted."""
         gone = {id(sequence) for sequence, _ in failed}
         return [

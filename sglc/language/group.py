@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sglc.errors import ProgramError, caller_location
@@ -46,7 +46,7 @@ class ProgramStateGroup:
         count = len(self.states)
         if isinstance(other, str | Expression):
             return [other] * count
-        if isinstance(other, Callable):  # type: ignore[arg-type]
+        if callable(other):
             return [other(i) for i in range(count)]
         if isinstance(other, list | tuple):
             if len(other) != count:
