@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from sglc.errors import Cancelled, ProgramError, SglcError, caller_location
+from sglc.language.asking import Asking
 from sglc.language.future import Future
 from sglc.language.inbox import Arrival, Inbox
-from sglc.language.statements import Pending
 
 if TYPE_CHECKING:
     from sglc.backend.engine import Engine
@@ -62,7 +62,7 @@ class ProgramLoop:
 
     def __init__(self, engine: Engine, on_done: Callable[[Row], None] | None = None) -> None:
         self.engine = engine
-        self.pending: list[Pending] = []
+        self.pending: list[Asking] = []
         self._on_done = on_done
         self.inbox = Inbox()
         self._ready: deque[greenlet] = deque()

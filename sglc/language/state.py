@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sglc.errors import Cancelled, ProgramError, caller_location
+from sglc.language.choice import Choice
 from sglc.language.future import Future, settled, unknown_variable
+from sglc.language.generation import Generation
 from sglc.language.line import PromptLine
 from sglc.language.primitives import Expression, Gen, RoleBegin, RoleEnd, Select, parts_of, resolve
-from sglc.language.statements import Action, Awaiting, Choice, Generation
+from sglc.language.statements import Action, Awaiting
 
 if TYPE_CHECKING:
     from sglc.backend.counters import Counters
