@@ -165,17 +165,23 @@ class Engine:
             self._tree.reset()
 
     def _accept(self, requests: Seq[Request]) -> None:
-        refused = []
+        """Let requests wait for their turn; those that can never run hear so at once."""
+        refused: list[tuple[Request, Event]] = []
         for request in requests:
             error = self._refusal(request)
             if error is not None:
                 refused.append((request, error))
                 continue
+            order = (*request.priority, next(self._arrivals))
+            try:
+                sequence = Sequence(request, self.tokenizer, order, self._end_ids | request.end_ids)
+            except Exception as defect:  # whatever is wrong with one request is not the others' concern
+                refused.append((request, EngineError(f"{type(defect).__name__}: {defect}")))
+                continue
             self.counters.requests += 1
             self.counters.prompt += len(request.tokens)
-            order = (*request.priority, next(self._arrivals))
-            self._scheduler.add(Sequence(request, self.tokenizer, order, self._end_ids | request.end_ids))
-        _deliver([(request, error) for request, error in refused])
+            self._scheduler.add(sequence)
+        _deliver(refused)
 
     def _refusal(self, request: Request) -> EngineError | None:
         """Return why a request can never run, or None."""
@@ -191,6 +197,12 @@ class Engine:
             return EngineError(
                 f"found a prompt of {length} tokens; wanted at most {self.kv_tokens}, the KV pool (kv_tokens)"
             )
+        params, vocab_size = request.params, self.model.vocab_size
+        for token_id in (*params.stop_token_ids, *(token_id for token_id, _ in params.logit_bias)):
+            if not 0 <= token_id < vocab_size:
+                return EngineError(f"found the token id {token_id}; wanted one of 0 .. {vocab_size - 1}")
+        if params.top_logprobs_num > vocab_size:
+            return EngineError(f"found top_logprobs_num = {params.top_logprobs_num}; wanted at most {vocab_size}")
         return None
 
     def _step(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -46,6 +47,11 @@ class SamplingParams:
         set_field = object.__setattr__
         for name in ("stop", "stop_token_ids", "stop_regex"):
             set_field(self, name, _as_tuple(name, getattr(self, name)))
+        for pattern in self.stop_regex:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"stop_regex: found {pattern!r} ({error}); wanted a regular expression") from None
         if self.top_k == -1:
             set_field(self, "top_k", None)
         if self.logprob_start_len == -1:

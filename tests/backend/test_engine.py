@@ -10,6 +10,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+import sglc
 from sglc.automata.token_constraint import compile_regex
 from sglc.backend.engine import Engine
 from sglc.backend.random_stream import stream_key
@@ -345,3 +346,49 @@ def test_the_engine_has_one_thread(engine: Engine) -> None:
     before = threading.active_count()
     ask(engine, [[*PROMPT, i] for i in range(200)])
     assert threading.active_count() <= before + 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"logit_bias": {10**7: 1.0}}, "found the token id 10000000; wanted one of 0 .. "),
+        ({"stop_token_ids": (10**7,), "min_tokens": 2}, "found the token id 10000000; wanted one of 0 .. "),
+        ({"return_logprob": True, "top_logprobs_num": 10**6}, "found top_logprobs_num = 1000000; wanted at most "),
+    ],
+)
+def test_parameters_the_vocabulary_lacks_fail_their_row_alone(setting: dict[str, object], message: str) -> None:
+    @sglc.function
+    def one(s, odd):  # type: ignore[no-untyped-def]
+        s += "q" + sglc.gen("a", max_tokens=3, **(setting if odd else {}))
+
+    with sglc.Engine("replay:hash", kv_tokens=256) as own:
+        states = one.run_batch([{"odd": False}, {"odd": True}, {"odd": False}], backend=own)
+    assert [state.error is None for state in states] == [True, False, True]
+    assert message in str(states[1].error)
+
+
+def test_a_defective_request_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def defective(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    @sglc.function
+    def one(s):  # type: ignore[no-untyped-def]
+        s += "q" + sglc.gen("a", max_tokens=1)
+
+    with sglc.Engine("replay:hash", kv_tokens=256) as own:
+        with monkeypatch.context() as patched:
+            patched.setattr("sglc.backend.engine.Sequence", defective)
+            with pytest.raises(sglc.EngineError, match="RuntimeError: a defect"):
+                one.run(backend=own)
+        assert one.run(backend=own).error is None
+
+
+def test_every_tokenized_text_and_masked_draw_is_counted() -> None:
+    @sglc.function
+    def one(s, n):  # type: ignore[no-untyped-def]
+        s += f"row {n}" + sglc.gen("a", max_tokens=4, regex="[0-9]{3}")
+
+    with sglc.Engine("replay:hash", kv_tokens=256) as own:
+        one.run_batch([{"n": n} for n in range(5)], backend=own)
+        assert own.counters.tokenizer_calls == 5
+        assert own.counters.mask_time > 0

@@ -155,3 +155,8 @@ def test_arguments_are_checked(engine: sglc.Engine) -> None:
             call()
         assert words in caught.value.message
         assert caught.value.location == (__file__, call.__code__.co_firstlineno)
+
+
+def test_a_stop_pattern_that_is_none_is_refused_where_it_is_written(engine: sglc.Engine) -> None:
+    with pytest.raises(ProgramError, match=r"stop_regex: found '\(' \(.*\); wanted a regular expression"):
+        sglc.gen("a", stop_regex="(")
