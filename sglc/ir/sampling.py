@@ -105,9 +105,12 @@ _RANGES: dict[str, tuple[type, float, float, str]] = {
 def _as_pairs(bias: Any) -> tuple[tuple[int, float], ...]:
     """Return a bias as sorted (token id, amount) pairs."""
     try:
-        return tuple(sorted((int(k), float(v)) for k, v in dict(bias).items()))
+        pairs = tuple(sorted((int(k), float(v)) for k, v in dict(bias).items()))
     except (TypeError, ValueError):
-        raise ValueError(f"logit_bias: found {bias!r}; wanted a dict of token id to number") from None
+        pairs = ((0, math.nan),)
+    if any(math.isnan(amount) for _, amount in pairs):
+        raise ValueError(f"logit_bias: found {bias!r}; wanted a dict of token id to number")
+    return pairs
 
 
 def _as_tuple(name: str, value: Any) -> tuple[Any, ...]:

@@ -160,3 +160,9 @@ def test_arguments_are_checked(engine: sglc.Engine) -> None:
 def test_a_stop_pattern_that_is_none_is_refused_where_it_is_written(engine: sglc.Engine) -> None:
     with pytest.raises(ProgramError, match=r"stop_regex: found '\(' \(.*\); wanted a regular expression"):
         sglc.gen("a", stop_regex="(")
+
+
+def test_a_bias_that_is_no_number_is_refused(engine: sglc.Engine) -> None:
+    for bias in ({5: float("nan")}, {5: "much"}):
+        with pytest.raises(ProgramError, match=r"logit_bias: found .*; wanted a dict of token id to number"):
+            sglc.gen("a", logit_bias=bias)
