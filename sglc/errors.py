@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-_PACKAGE = str(Path(__file__).resolve().parent)
+_NOT_THE_USERS = (str(Path(__file__).resolve().parent), contextlib.__file__)  # `with s.user():` goes through the latter
 
 
 class Location(NamedTuple):
@@ -63,7 +64,7 @@ def caller_location() -> Location | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(_PACKAGE):
+        if not file.startswith(_NOT_THE_USERS):
             return Location(file, frame.f_lineno)
         frame = frame.f_back
     return None
@@ -78,7 +79,7 @@ def error_location(error: BaseException) -> Location | None:
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith(_PACKAGE):
+        if not file.startswith(_NOT_THE_USERS):
             place = Location(file, trace.tb_lineno)
         trace = trace.tb_next
     return place

@@ -21,7 +21,7 @@ class Detokenizer:
         """`whole` is a memo shared by the detokenizers of one vocabulary: the text of ids that are valid UTF-8."""
         self._token_bytes = token_bytes
         self._whole = whole
-        self._decoder = _new_decoder("replace")
+        self._decoder: codecs.IncrementalDecoder | None = None  # most sequences end without half a character
         self._holds = False
 
     def push(self, token_id: int) -> str:
@@ -43,6 +43,8 @@ class Detokenizer:
 
     def flush(self) -> str:
         """Return U+FFFD for an unfinished character, else "", and start anew."""
+        if not self._holds or self._decoder is None:
+            return ""
         self._holds = False
         text = self._decoder.decode(b"", final=True)
         self._decoder.reset()
@@ -51,8 +53,21 @@ class Detokenizer:
     def _push_bytes(self, token_id: int) -> str:
         data = self._token_bytes[token_id] if 0 <= token_id < len(self._token_bytes) else b""
         fresh = not self._holds
+        if fresh and (text := _whole_text(data)) is not None:
+            self._whole[token_id] = text
+            return text
+        if self._decoder is None:
+            self._decoder = _new_decoder("replace")
         text = self._decoder.decode(data)
         self._holds = bool(self._decoder.getstate()[0])
         if fresh and not self._holds:
             self._whole[token_id] = text  # also of bytes that no neighbour can complete: their U+FFFD is final
         return text
+
+
+def _whole_text(data: bytes) -> str | None:
+    """Return the text of bytes that are UTF-8 by themselves; None for those that are not."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None

@@ -173,8 +173,9 @@ class Engine:
                 refused.append((request, error))
                 continue
             order = (*request.priority, next(self._arrivals))
+            end_ids = self._end_ids | request.end_ids if request.end_ids else self._end_ids
             try:
-                sequence = Sequence(request, self.tokenizer, order, self._end_ids | request.end_ids)
+                sequence = Sequence(request, self.tokenizer, order, end_ids)
             except Exception as defect:  # whatever is wrong with one request is not the others' concern
                 refused.append((request, EngineError(f"{type(defect).__name__}: {defect}")))
                 continue
@@ -198,9 +199,10 @@ class Engine:
                 f"found a prompt of {length} tokens; wanted at most {self.kv_tokens}, the KV pool (kv_tokens)"
             )
         params, vocab_size = request.params, self.model.vocab_size
-        for token_id in (*params.stop_token_ids, *(token_id for token_id, _ in params.logit_bias)):
-            if not 0 <= token_id < vocab_size:
-                return EngineError(f"found the token id {token_id}; wanted one of 0 .. {vocab_size - 1}")
+        if params.stop_token_ids or params.logit_bias:
+            for token_id in (*params.stop_token_ids, *(token_id for token_id, _ in params.logit_bias)):
+                if not 0 <= token_id < vocab_size:
+                    return EngineError(f"found the token id {token_id}; wanted one of 0 .. {vocab_size - 1}")
         if params.top_logprobs_num > vocab_size:
             return EngineError(f"found top_logprobs_num = {params.top_logprobs_num}; wanted at most {vocab_size}")
         return None

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sglc.backend.step import Ints
+
+if TYPE_CHECKING:
+    from sglc.backend.tokenizer import Tokenizer
 
 Piece = str | int
 """Ordinary text, or the id of a special token that a chat template put there."""
@@ -84,6 +88,12 @@ class Prompt:
             else:
                 ids.append(piece)
         return self.extended(ids) if ids else Prompt(self.tokens, (), started=True)
+
+    def settled(self, tokenizer: Tokenizer) -> Prompt:
+        """Return the same prompt with its tail in tokens."""
+        texts = self.texts(tokenizer.restarts_after_special)
+        encoded = tokenizer.encode_batch([t for t, _ in texts], [s for _, s in texts]) if texts else []
+        return self.settle(encoded, tokenizer.prefix)
 
     def extended(self, ids: Sequence[int] | Ints) -> Prompt:
         """Return this prompt, its tail settled already, with fixed tokens behind it."""

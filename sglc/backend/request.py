@@ -31,6 +31,10 @@ class Finish:
     matched: str | int | None = None
 
 
+LENGTH = Finish("length")
+"""Neither a stop nor the model ended it: it is as long as it may be."""
+
+
 @dataclass(slots=True)
 class Completion:
     """A finished generation. `tokens` are those kept; `tail` is text of a token that a stop cut in two."""
@@ -45,10 +49,10 @@ class Completion:
     filled: int
     relogit: int
     refilled: int
-    input_logprobs: list[TokenLogprob]
-    output_logprobs: list[TokenLogprob]
-    input_top: list[list[TokenLogprob]]
-    output_top: list[list[TokenLogprob]]
+    input_logprobs: Sequence[TokenLogprob]
+    output_logprobs: Sequence[TokenLogprob]
+    input_top: Sequence[list[TokenLogprob]]
+    output_top: Sequence[list[TokenLogprob]]
 
 
 @dataclass(slots=True)

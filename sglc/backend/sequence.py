@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from sglc.backend.request import Completion, Delta, Event, Finish, Request, TokenLogprob
+from sglc.backend.request import LENGTH, Completion, Delta, Event, Finish, Request, TokenLogprob
 from sglc.backend.step import Edits
 from sglc.backend.stops import stop_matcher
 from sglc.errors import EngineError
@@ -81,7 +81,9 @@ class Sequence:
         self.output: list[int] = []
         self.text = ""
         self.end_ids = end_ids
-        self._ends = frozenset(params.stop_token_ids).union(() if params.ignore_eos else end_ids)
+        self._ends = end_ids
+        if params.ignore_eos or params.stop_token_ids:
+            self._ends = frozenset(params.stop_token_ids).union(() if params.ignore_eos else end_ids)
         self.counts: dict[int, int] = {}
         self._counting = bool(params.frequency_penalty or params.presence_penalty) or params.repetition_penalty != 1.0
         self._plain = not (request.constraint or params.logit_bias or self._counting or params.min_new_tokens)
@@ -164,7 +166,7 @@ class Sequence:
                 self._finish = Finish("stop")
                 return self._finish
         if len(self.output) >= request.params.max_new_tokens:
-            self._finish = Finish("length")
+            self._finish = LENGTH
         return self._finish
 
     # What a draw has to respect
@@ -245,7 +247,7 @@ class Sequence:
 
     def completion(self) -> Completion:
         """Return the finished generation, cut exactly at its stop."""
-        finish = self._finish or Finish("length")
+        finish = self._finish or LENGTH
         output: Seq[int] = self.output
         tail = ""
         if isinstance(finish.matched, int):
@@ -267,10 +269,10 @@ class Sequence:
             filled=self.filled,
             relogit=self.relogit,
             refilled=self.refilled,
-            input_logprobs=self.input_logprobs,
-            output_logprobs=self.output_logprobs,
-            input_top=self.input_top,
-            output_top=self.output_top,
+            input_logprobs=self.input_logprobs or (),  # empty lists by the thousand keep the garbage collector busy
+            output_logprobs=self.output_logprobs or (),
+            input_top=self.input_top or (),
+            output_top=self.output_top or (),
         )
 
     def _cut(self, length: int) -> tuple[list[int], str]:

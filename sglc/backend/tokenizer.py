@@ -18,6 +18,7 @@ from sglc.backend.chat_template import ChatTemplate
 from sglc.backend.detokenizer import Detokenizer
 from sglc.backend.dummy_prefix import without_dummy_prefix
 from sglc.backend.encode_memo import EncodeMemo
+from sglc.backend.roles import Roles
 from sglc.backend.token_bytes import decoder_of, token_bytes
 from sglc.backend.tokenizer_files import (
     DATA,
@@ -117,6 +118,11 @@ class Tokenizer:
         for special_id in self.special_ids.values():
             table[special_id] = b""
         return table
+
+    @cached_property
+    def no_roles(self) -> Roles:
+        """The roles of a prompt without messages."""
+        return Roles(self.chat)
 
     @cached_property
     def fingerprint(self) -> str:

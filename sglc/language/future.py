@@ -3,25 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sglc.errors import UnknownVariable
+
+if TYPE_CHECKING:
+    from sglc.backend.decoding import Decoded
+    from sglc.backend.scoring import Scored
 
 
 class Future:
     """Set once, to a value or an error. Belongs to one program loop; not for use across threads."""
 
-    __slots__ = ("_callbacks", "_value", "done", "error", "finish", "live", "meta", "seen")
+    __slots__ = ("_callbacks", "_meta", "_value", "answer", "done", "error", "live", "seen")
 
     def __init__(self) -> None:
         self.done = False
         self.error: BaseException | None = None
         self.seen = False  # whether the error was raised to somebody
-        self.meta: dict[str, Any] = {}
-        self.finish: str | None = None
+        self.answer: Decoded | Scored | None = None  # what the value is the text of
         self.live = ""  # text so far, where it is streamed
+        self._meta: dict[str, Any] | None = None
         self._value: Any = None
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], None]] | None = None
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What is known of a generation or choice so far; {} for other values."""
+        if self.answer is not None:
+            return self.answer.meta
+        if self._meta is None:
+            self._meta = {}
+        return self._meta
+
+    @meta.setter
+    def meta(self, meta: dict[str, Any]) -> None:
+        self._meta = meta
+
+    @property
+    def finish(self) -> str | None:
+        """Why a generation has ended: stop or length; None for other values."""
+        return self.answer.finish if self.answer is not None else None
+
+    def set_answer(self, answer: Decoded | Scored) -> None:
+        """Fulfil with what came of a generation or choice."""
+        self.answer = answer
+        self.live = answer.text
+        self.set(answer.value)
 
     def set(self, value: Any) -> None:
         """Fulfil with a value."""
@@ -45,13 +73,15 @@ class Future:
         """Call back once fulfilled; at once if it is."""
         if self.done:
             callback()
+        elif self._callbacks is None:
+            self._callbacks = [callback]
         else:
             self._callbacks.append(callback)
 
     def _settle(self) -> None:
         self.done = True
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
+        callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
             callback()
 
 

@@ -3,52 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from functools import cache
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
+from sglc.backend.host_call import CallOutcome
 from sglc.language.future import Future
 from sglc.language.row import current_state
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-POOL_THREADS = 32
-"""Host functions that run at the same time, over all programs."""
-
-
-class HostCall:
-    """A call on its way through the thread pool."""
-
-    __slots__ = ("cancelled", "future")
-    answered = True
-
-    def __init__(self) -> None:
-        self.future = Future()
-        self.cancelled = False
-
-    @property
-    def sent(self) -> tuple[HostCall]:
-        """What was asked for: the call itself."""
-        return (self,)
-
-    def deliver(self, asked: HostCall, outcome: tuple[Any, BaseException | None]) -> None:
-        """Take what the function returned or raised."""
-        result, error = outcome
-        if error is not None:
-            self.future.fail(error)
-        else:
-            self.future.set(result)
-
-    def cancel(self) -> None:
-        """Forget the outcome; the function itself can't be stopped."""
-        self.cancelled = True
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="sglc-call")
 
 
 def call(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -60,20 +23,20 @@ def call(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     state = current_state.get()
     if state is None or not state.row.loop.in_body:
         return fn(*args, **kwargs)
+    served = state.row.next_call()
+    if served is not None:
+        known: R = served.result()
+        return known
     loop = state.row.loop
-    waiting = HostCall()
-    inbox = loop.inbox
-    loop.expect(waiting, waiting)
-    context = copy_context()
+    future = Future()
 
-    def work() -> None:
-        try:
-            outcome: tuple[Any, BaseException | None] = (context.run(fn, *args, **kwargs), None)
-        except BaseException as error:
-            outcome = (None, error)
-        inbox.put([(waiting, outcome)])
+    def done(outcome: CallOutcome) -> None:
+        if outcome.error is not None:
+            future.fail(outcome.error)
+        else:
+            future.set(outcome.value)
 
-    _pool().submit(work)
-    loop.wait(waiting.future)
-    result: R = waiting.future.result()
+    loop.exchange.call(fn, args, kwargs, copy_context(), done)
+    loop.wait(future)
+    result: R = future.result()
     return result

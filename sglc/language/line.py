@@ -25,7 +25,7 @@ class PromptLine:
         self.prompt = Prompt()
         self.pieces: list[str] = []
         self.live = ""
-        self.dialogue = Dialogue(self)
+        self.dialogue = Dialogue(self, row.engine.tokenizer.no_roles)
         self._queue: deque[Statement | str] = deque()
         self._waiting = False
         self._error: BaseException | None = None
@@ -38,7 +38,7 @@ class PromptLine:
         """Run a statement now if nothing is before it, else let it wait for its turn."""
         if self._error is not None:
             raise self._seen(self._error)
-        if self.dialogue.due is not None:
+        if self.dialogue.roles.due is not None:
             self.dialogue.write_due(before_text=isinstance(statement, str))
         if self._waiting or self._queue:
             self._queue.append(statement)

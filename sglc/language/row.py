@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
+from sglc.backend.asking import Origin
 from sglc.backend.counters import Counters
+from sglc.backend.execution import Answer, Execution
+from sglc.backend.served import NOTHING, Served
+from sglc.errors import Cancelled, ProgramError
 from sglc.ir.sampling import SamplingParams
+from sglc.language.returned import ReturnedState
 from sglc.language.state import ProgramState
 
 if TYPE_CHECKING:
     from sglc.backend.engine import Engine
+    from sglc.backend.host_call import CallOutcome
+    from sglc.backend.plan import End, Plan
     from sglc.backend.request import Completion
+    from sglc.backend.transcript import Transcript
     from sglc.language.loop import ProgramLoop
 
 _ages = itertools.count()
+
+NO_ARGUMENTS: Mapping[str, Any] = {}
 
 current_state: ContextVar[ProgramState | None] = ContextVar("sglc_current_state", default=None)
 """The state of the innermost program whose body runs here."""
@@ -26,8 +36,38 @@ class Row:
     """A program's body with its arguments, its states, and its error if it has one.
 
     Done when the body has returned and every statement of every state has run. An error that the body met and
-    handled is not the row's; one that nobody read is.
+    handled is not the row's; one that nobody read is. A row runs its body (`ProgramLoop.spawn`), or a plan that was
+    captured from it (`start_plan`), which comes to the same.
     """
+
+    __slots__ = (
+        "_age",
+        "_answers",
+        "_arguments",
+        "_body",
+        "_calls",
+        "_counters",
+        "_failures",
+        "_returned",
+        "_seen",
+        "_state",
+        "_states",
+        "context",
+        "done",
+        "engine",
+        "error",
+        "index",
+        "loop",
+        "params",
+        "served",
+        "still_holds",
+        "streamed",
+    )
+
+    context: Context
+    """Of a row that runs a plan: the context variables of whoever started it."""
+    still_holds: Callable[[], bool]
+    """Of such a row: whether what its plan was captured from is as it was then."""
 
     def __init__(
         self,
@@ -41,19 +81,49 @@ class Row:
         self.loop = loop
         self.engine: Engine = loop.engine
         self.index = index
+        self.params = params
         self.streamed = streamed
-        self.priority = (next(_ages),)
-        self.counters = Counters()
         self.error: BaseException | None = None
         self.done = False
-        self.states: list[ProgramState] = []
+        self.served: Served = NOTHING
+        self._age = next(_ages)
         self._body = body
         self._arguments = arguments
+        self._state: ProgramState | None = None
+        self._states: list[ProgramState] | None = None
+        self._counters: Counters | None = None
+        self._answers: Sequence[Answer] = ()
         self._returned = False
+        self._calls = 0
         self._failures: dict[int, BaseException] = {}
-        self._seen: set[int] = set()
-        self.state = ProgramState(self, "", params)
-        self.states.append(self.state)
+        self._seen: dict[int, None] = {}
+
+    @property
+    def state(self) -> ProgramState:
+        """The state that the body is given, or the one that a plan has left."""
+        if self._state is None:
+            self._state = ProgramState(self, "", self.params)
+        return self._state
+
+    @property
+    def states(self) -> list[ProgramState]:
+        """The states of the row in the order they were made, the body's first."""
+        if self._states is None:
+            self._states = [self.state]
+        return self._states
+
+    @property
+    def counters(self) -> Counters:
+        """What the row's requests have cost so far."""
+        if self._counters is None:
+            self._counters = Counters()
+            self._account_for(self._answers)
+        return self._counters
+
+    @property
+    def origin(self) -> Origin:
+        """Where questions of the row come from."""
+        return Origin(self.index, (self._age,), self.streamed)
 
     def run(self) -> None:
         """Run the body, on the greenlet of this row."""
@@ -82,20 +152,78 @@ class Row:
     def seen(self, error: BaseException) -> None:
         """Note that an error was raised to the body, which may handle it."""
         if not self._returned:
-            self._seen.add(id(error))
+            self._seen[id(error)] = None
 
-    def account(self, completion: Completion) -> None:
-        """Add a completion to the row's counters."""
+    def account(self, completions: Sequence[Completion]) -> None:
+        """Add completions to the row's counters."""
         counters = self.counters
-        counters.requests += 1
-        counters.prompt += completion.prompt_tokens
-        counters.cached += completion.cached_tokens
-        counters.decoded += completion.completion_tokens
-        counters.filled += completion.filled
-        counters.relogit += completion.relogit
-        counters.refilled += completion.refilled
+        for completion in completions:
+            counters.requests += 1
+            counters.prompt += completion.prompt_tokens
+            counters.cached += completion.cached_tokens
+            counters.decoded += completion.completion_tokens
+            counters.filled += completion.filled
+            counters.relogit += completion.relogit
+            counters.refilled += completion.refilled
+
+    def refuse(self, error: ProgramError) -> None:
+        """Let the row end with an error where its body would run."""
+
+        def body(*_: Any, **__: Any) -> None:
+            raise error
+
+        self._body = body
+
+    def next_call(self) -> CallOutcome | None:
+        """Count a host call; return what came of it if it was made before."""
+        number = self._calls
+        self._calls += 1
+        return self.served.calls.get(number)
 
     def raise_for_error(self) -> None:
         """Raise the row's error, if it has one."""
         if self.error is not None:
             raise self.error
+
+    # Captured programs
+
+    def start_plan(self, plan: Plan, arguments: Mapping[str, Any], still_holds: Callable[[], bool]) -> None:
+        """Run a plan instead of the body, from the loop's next turn on; use it in place of `loop.spawn(row)`.
+
+        `arguments` has the values of the plan's arguments by name. `still_holds` says whether what the plan
+        was captured from is as it was then; asked after each host call. Where a plan can't go on, for this or any other
+        reason, the body runs from its first line, and what is known already is served to it.
+        """
+        bound = plan.bind(self.engine, self.params)
+        if bound is None:
+            self.loop.spawn(self)
+            return
+        self.context = copy_context()
+        self.still_holds = still_holds
+        given = [arguments[name] for name in plan.arguments]
+        self.loop.start(Execution(bound, given, self, self.loop.exchange).start)
+
+    def plan_returned(
+        self, transcript: Transcript, returned: Any, end: End, values: Sequence[Any], answers: Sequence[Answer]
+    ) -> None:
+        """Finish as if the body had come to this."""
+        state = self._state = ReturnedState(self, transcript, end, values, answers)
+        state.ret_value = returned
+        self._answers = answers
+        self._arguments = NO_ARGUMENTS
+        self._returned = self.done = True
+        del self.context, self.still_holds
+        self.loop.row_done(self)
+
+    def plan_left(self, served: Served) -> None:
+        """Let the body run, and serve it what is known."""
+        if self.loop.closed:
+            self.state.poison(Cancelled("found a program that was closed before its end; wanted it read to its end"))
+            return
+        self.served = served
+        self._account_for([*served.generations.values(), *served.choices.values()])
+        self.loop.spawn(self, self.context)
+
+    def _account_for(self, answers: Sequence[Answer]) -> None:
+        for answer in answers:
+            self.account(answer.completions)

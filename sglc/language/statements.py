@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sglc.backend.prompt import Piece
-from sglc.language.asking import Asking
 from sglc.language.future import Future
 
 if TYPE_CHECKING:
     from sglc.language.line import PromptLine
+
+
+class Statement(Protocol):
+    """A statement of a state; those that ask the engine are `Generation` and `Choice`."""
+
+    def start(self, state: PromptLine) -> bool:
+        """Do it, now that its turn has come; return whether it is done: if not, it calls `advance` when it is."""
+
+    def fail(self, error: BaseException) -> None:
+        """Learn that it will never be done."""
 
 
 class Action:
@@ -82,6 +91,3 @@ class TemplateText:
 
     def fail(self, error: BaseException) -> None:
         """Learn that it will never be appended."""
-
-
-Statement = Action | Awaiting | TemplateText | Asking

@@ -32,11 +32,6 @@ class Inbox:
         """Return the next arrivals, waiting for them."""
         return self._queue.get()
 
-    def get_nowait(self) -> Sequence[Arrival]:
-        """Return the next arrivals. Raises queue.Empty."""
-        return self._queue.get_nowait()
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing has arrived."""
-        return self._queue.empty()
+    def __len__(self) -> int:
+        """Return how many calls of `get` would not wait."""
+        return self._queue.qsize()

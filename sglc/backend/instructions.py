@@ -1,0 +1,300 @@
+"""What the operations of a plan do when a row comes to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sglc.backend.choices import METHODS
+from sglc.ir.functions import FUNCTIONS
+from sglc.ir.graph import Op, Value
+
+if TYPE_CHECKING:
+    from sglc.backend.execution import Execution
+    from sglc.backend.plan import Section
+
+Values = list[Any]
+
+
+class Places(Protocol):
+    """Where a plan keeps what."""
+
+    def of(self, value: Value) -> int:
+        """Return a value's place among those of a row."""
+
+    def answer(self, value: Value) -> int:
+        """Return the place of the answer that has this text of a generation or choice."""
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """Return the function that calls name."""
+
+
+class Instruction:
+    """An operation ready to run: takes operands from a row's values and puts its result there, or asks for it.
+
+    `users` wait for it, `drops` are places that nothing needs behind it. Built once a plan, shared by all rows.
+    """
+
+    __slots__ = ("drops", "number", "source", "sources", "target", "users")
+
+    asks = False
+    """Whether its result comes later: `Execution` completes it then."""
+
+    def __init__(self, op: Op, places: Places) -> None:
+        self.number = 0
+        self.users: list[Instruction] = []
+        self.drops: tuple[int, ...] = ()
+        self.sources = tuple(map(places.of, op.operands))
+        self.source = self.sources[0] if self.sources else 0
+        self.target = places.of(op.results[0]) if op.results else 0
+
+    def run(self, execution: Execution, values: Values) -> None:
+        """Do it for one row. Raises whatever the row can't go on with."""
+        raise NotImplementedError
+
+
+class _Extend(Instruction):
+    __slots__ = ("_text", "_texts")
+
+    def __init__(self, op: Op, places: Places) -> None:
+        super().__init__(op, places)
+        self._texts = self.sources[1:]
+        self._text = self._texts[0] if len(self._texts) == 1 else None
+
+    def run(self, execution: Execution, values: Values) -> None:
+        if self._text is not None:
+            values[self.target] = values[self.source].append(values[self._text])
+        else:
+            values[self.target] = values[self.source].append(*[values[text] for text in self._texts])
+
+
+class _Open(Instruction):
+    __slots__ = ("role",)
+
+    def __init__(self, op: Op, places: Places) -> None:
+        super().__init__(op, places)
+        self.role: str = op.attributes["role"]
+
+    def run(self, execution: Execution, values: Values) -> None:
+        values[self.target] = values[self.source].begin(self.role)
+
+
+class _Close(_Open):
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        values[self.target] = values[self.source].end(self.role)
+
+
+class _Rest(Instruction):
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        values[self.target] = values[self.source].rest()
+
+
+class _Text(Instruction):
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        values[self.target] = values[self.source].text
+
+
+class _Since(Instruction):
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        earlier, later = self.sources
+        values[self.target] = values[later].since(values[earlier])
+
+
+class _Messages(Instruction):
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        values[self.target] = values[self.source].messages
+
+
+class _OfAnswer(Instruction):
+    __slots__ = ("_answer",)
+
+    def __init__(self, op: Op, places: Places) -> None:
+        super().__init__(op, places)
+        self._answer = places.answer(op.operands[0])
+
+
+class _Meta(_OfAnswer):
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        values[self.target] = values[self._answer].meta
+
+
+class _Thoughts(_OfAnswer):
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        values[self.target] = values[self._answer].thoughts
+
+
+class _Concat(Instruction):
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        values[self.target] = "".join([values[source] for source in self.sources])
+
+
+class _List(Instruction):
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        values[self.target] = [values[source] for source in self.sources]
+
+
+class _Tuple(Instruction):
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        values[self.target] = tuple([values[source] for source in self.sources])
+
+
+class _Dict(Instruction):
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        items = [values[source] for source in self.sources]
+        values[self.target] = dict(zip(items[::2], items[1::2], strict=True))
+
+
+class _Apply(Instruction):
+    __slots__ = ("_compute", "_keywords")
+
+    def __init__(self, op: Op, places: Places) -> None:
+        super().__init__(op, places)
+        self._compute = FUNCTIONS[op.attributes["fn"]].compute
+        self._keywords: Sequence[str] = op.attributes.get("keywords", ())
+
+    def run(self, execution: Execution, values: Values) -> None:
+        given, named = _arguments(self.sources, self._keywords, values)
+        values[self.target] = self._compute(*given, **named)
+
+
+class Call(Instruction):
+    """A call of host code; `call_number` is how many come before it in a row."""
+
+    __slots__ = ("_keywords", "call_number", "function")
+    asks = True
+
+    def __init__(self, op: Op, places: Places) -> None:
+        super().__init__(op, places)
+        self.function = places.function(op.attributes["fn"])
+        self.call_number: int = op.attributes["number"]
+        self._keywords: Sequence[str] = op.attributes.get("keywords", ())
+
+    def run(self, execution: Execution, values: Values) -> None:
+        given, named = _arguments(self.sources, self._keywords, values)
+        execution.call(self, given, named)
+
+
+class Sampling(Instruction):
+    """A generation or choice: beside the prompt behind it and its text, its answer is kept, under the name `site`."""
+
+    __slots__ = ("answer", "site", "text")
+    asks = True
+
+    def __init__(self, op: Op, places: Places) -> None:
+        super().__init__(op, places)
+        self.site: str = op.attributes["site"]
+        self.text = places.of(op.results[1])
+        self.answer = places.answer(op.results[1])
+
+
+class Decode(Sampling):
+    """A generation; `index` is its place among those of the plan."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, op: Op, places: Places) -> None:
+        super().__init__(op, places)
+        self.index = 0
+
+    def run(self, execution: Execution, values: Values) -> None:
+        execution.decode(self, values[self.source])
+
+
+class Score(Sampling):
+    """A choice."""
+
+    __slots__ = ("location", "method")
+
+    def __init__(self, op: Op, places: Places) -> None:
+        super().__init__(op, places)
+        self.method = METHODS[op.attributes.get("method", "token_length_normalized")]
+        self.location = op.location
+
+    def run(self, execution: Execution, values: Values) -> None:
+        choices = [values[source] for source in self.sources[1:]]
+        for choice in choices:
+            if not isinstance(choice, str) or not choice:
+                raise ValueError(f"found the choice {choice!r}; wanted a non-empty text")
+        execution.score(self, values[self.source], choices)
+
+
+class Release(Instruction):
+    """A prompt that nothing needs any more once those that use it are done."""
+
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        values[self.source] = None
+
+
+class Branch(Instruction):
+    """Goes on in the section of the case that has the operand's value."""
+
+    __slots__ = ("cases",)
+
+    def __init__(self, op: Op, places: Places, cases: Mapping[bool | str, Section]) -> None:
+        super().__init__(op, places)
+        self.cases = cases
+
+    def run(self, execution: Execution, values: Values) -> None:
+        value = values[self.source]
+        following = self.cases.get(value) if type(value) in (bool, str) else None
+        if following is None:
+            raise ValueError(f"found {value!r}; wanted one of the cases {', '.join(map(repr, self.cases))}")
+        execution.enter(following)
+
+
+def _arguments(sources: Sequence[int], keywords: Sequence[str], values: Values) -> tuple[list[Any], Mapping[str, Any]]:
+    """Return operands as positional arguments and, the last of them, as keyword arguments."""
+    given = [values[source] for source in sources]
+    if not keywords:
+        return given, _NO_KEYWORDS
+    positional = len(given) - len(keywords)
+    return given[:positional], dict(zip(keywords, given[positional:], strict=True))
+
+
+_NO_KEYWORDS: Mapping[str, Any] = {}
+
+INSTRUCTIONS: Mapping[str, type[Instruction]] = {
+    "extend": _Extend,
+    "open": _Open,
+    "close": _Close,
+    "rest": _Rest,
+    "text": _Text,
+    "since": _Since,
+    "messages": _Messages,
+    "meta": _Meta,
+    "thoughts": _Thoughts,
+    "concat": _Concat,
+    "list": _List,
+    "tuple": _Tuple,
+    "dict": _Dict,
+    "apply": _Apply,
+    "call": Call,
+    "decode": Decode,
+    "score": Score,
+    "release": Release,
+}
+"""Operation → its instruction; `const` and `start` need none, and terminators end a block."""

@@ -1,0 +1,1 @@
+"""From what a program says to when it is done: plans for the executor."""
