@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from sglc.version import __version__
 
 if TYPE_CHECKING:
-    from sglc.backend.engine import Engine
-    from sglc.errors import EngineError, InputError, ProgramError, SglcError, UnknownVariable, Unsupported
-    from sglc.language.choices import (
+    from sglc.backend.choices import (
+        ChoicesSamplingMethod,
         greedy_token_selection,
         token_length_normalized,
         unconditional_likelihood_normalized,
     )
+    from sglc.backend.engine import Engine
+    from sglc.errors import EngineError, InputError, ProgramError, SglcError, UnknownVariable, Unsupported
     from sglc.language.default_backend import flush_cache, get_server_info, set_default_backend
     from sglc.language.function import function
     from sglc.language.host_call import call
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 _ROOMS = {
     "backend.engine": ["Engine"],
     "errors": ["EngineError", "InputError", "ProgramError", "SglcError", "UnknownVariable", "Unsupported"],
-    "language.choices": [
+    "backend.choices": [
+        "ChoicesSamplingMethod",
         "greedy_token_selection",
         "token_length_normalized",
         "unconditional_likelihood_normalized",
@@ -73,6 +75,7 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 _REMOTE = ("Anthropic", "Crusoe", "LiteLLM", "OpenAI", "Runtime", "RuntimeEndpoint", "ServerArgs", "VertexAI")
 
 __all__ = [
+    "ChoicesSamplingMethod",
     "Engine",
     "EngineError",
     "InputError",

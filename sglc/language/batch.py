@@ -28,12 +28,24 @@ def start_one(
     params: SamplingParams,
     engine: Engine,
     streamed: bool,
+    eager: bool,
 ) -> Row:
     """Return a row whose body runs as soon as its loop is driven. Raises ProgramError for wrong arguments."""
     loop = ProgramLoop(engine)
-    row = Row(loop, program.func, program.arguments(args, kwargs), params, 0, streamed)
-    loop.spawn(row)
+    arguments = program.arguments(args, kwargs)
+    row = Row(loop, program.func, arguments, params, 0, streamed)
+    _start(program, row, arguments, eager or streamed)
     return row
+
+
+def _start(program: SglFunction, row: Row, arguments: Mapping[str, Any], eager: bool) -> None:
+    """Start a row: by a captured graph, or as Python."""
+    variant = None if eager else program.variant(arguments, row.params)
+    plan = variant.plan if variant is not None else None
+    if variant is None or plan is None:
+        row.loop.spawn(row)
+    else:
+        row.start_plan(plan, arguments, variant.watch(row.refuse) if plan.calls else variant.still_holds)
 
 
 def finish_one(row: Row) -> None:
@@ -67,6 +79,7 @@ class _Feed:
         concurrency: int,
         indices: Iterable[int] | None,
         rows_ready: Callable[[], bool] | None,
+        eager: bool,
     ) -> None:
         self.loop = ProgramLoop(engine, self._collect)
         self.finished: list[ProgramState] = []
@@ -77,6 +90,7 @@ class _Feed:
         self._params = params
         self._concurrency = max(1, concurrency)
         self._rows_ready = rows_ready
+        self._eager = eager
         self._open = 0
         self._exhausted = False
 
@@ -118,7 +132,7 @@ class _Feed:
             row.error, row.done = error, True
             self._collect(row)
         else:
-            self.loop.spawn(row)
+            _start(program, row, arguments, self._eager)
 
     def _collect(self, row: Row) -> None:
         self._open -= 1
@@ -147,9 +161,10 @@ def run_rows(
     progress_bar: bool,
     indices: Iterable[int] | None,
     rows_ready: Callable[[], bool] | None,
+    eager: bool,
 ) -> Iterator[ProgramState]:
     """Yield the states of all rows, in input order if asked. What is unfinished when dropped is withdrawn."""
-    feed = _Feed(program, rows, params, engine, concurrency, indices, rows_ready)
+    feed = _Feed(program, rows, params, engine, concurrency, indices, rows_ready, eager)
     bar = _progress(rows, engine) if progress_bar else None
     held: dict[int, ProgramState] = {}
     order: list[int] = []
@@ -184,9 +199,10 @@ async def arun_rows(
     concurrency: int,
     *,
     progress_bar: bool,
+    eager: bool,
 ) -> AsyncIterator[ProgramState]:
     """Yield the states of all rows as they finish, under asyncio."""
-    feed = _Feed(program, rows, params, engine, concurrency, None, None)
+    feed = _Feed(program, rows, params, engine, concurrency, None, None, eager)
     bar = _progress(rows, engine) if progress_bar else None
     try:
         while not feed.over:

@@ -12,9 +12,11 @@ from sglc.language import batch
 from sglc.language.default_backend import default_backend
 from sglc.language.row import current_state
 from sglc.language.state import ProgramState
+from sglc.language.tracing.active import active
 
 if TYPE_CHECKING:
     from sglc.backend.engine import Engine
+    from sglc.language.capture import Capture, Captures, Variant
 
 _NO_DEFAULT = inspect.Parameter.empty
 
@@ -23,7 +25,11 @@ class SglFunction:
     """A Python function whose first parameter `s` is a `ProgramState`, to be run on an engine."""
 
     def __init__(
-        self, func: Callable[..., Any], num_api_spec_tokens: int | None = None, bound: Mapping[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        num_api_spec_tokens: int | None = None,
+        bound: Mapping[str, Any] | None = None,
+        captures: Captures | None = None,
     ) -> None:
         code = inspect.unwrap(func).__code__
         self.func = func
@@ -31,6 +37,7 @@ class SglFunction:
         self.file, self.line = code.co_filename, code.co_firstlineno
         self.num_api_spec_tokens = num_api_spec_tokens
         self.bound = dict(bound or {})
+        self._captures = captures
         parameters = list(inspect.signature(func).parameters.values())
         if not parameters or parameters[0].name != "s":
             found = parameters[0].name if parameters else "no parameter"
@@ -60,7 +67,7 @@ class SglFunction:
         for name in kwargs:
             if name not in self.arg_names and not self._takes_more:
                 raise ProgramError(self._mismatch(f"the argument {name!r}"), caller_location())
-        return SglFunction(self.func, self.num_api_spec_tokens, {**self.bound, **kwargs})
+        return SglFunction(self.func, self.num_api_spec_tokens, {**self.bound, **kwargs}, self._own_captures())
 
     def arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of the body by name. Raises ProgramError for one too many or too few."""
@@ -96,20 +103,28 @@ class SglFunction:
         return self.run(*args, **kwargs)
 
     def run(
-        self, *args: Any, stream: bool = False, backend: Engine | None = None, use_thread: bool = True, **kwargs: Any
+        self,
+        *args: Any,
+        stream: bool = False,
+        backend: Engine | None = None,
+        use_thread: bool = True,
+        eager: bool = False,
+        **kwargs: Any,
     ) -> ProgramState:
         """Run the program on one row and return its finished state.
 
         Takes the program's arguments and sampling defaults (`SamplingParams`). With `stream` the state comes at
         once and the program runs while it is read. Inside another program the run belongs to that one: it inherits
         the caller's sampling parameters and engine, and does not wait for its last generations.
+        Programs are captured and run as graphs; with `eager`, and while they stream, in Python: with the same results.
         Raises the error that ended the program. `use_thread` has no effect: programs need no threads.
         """
+        self._refuse_in_trace()
         arguments, sampling = self.split(kwargs)
         caller = current_state.get()
         if caller is not None and caller.row.loop.in_body and backend is None and not stream:
             return self._run_inside(caller, self.arguments(args, arguments), sampling)
-        row = batch.start_one(self, args, arguments, params_of(sampling), backend or default_backend(), stream)
+        row = batch.start_one(self, args, arguments, params_of(sampling), backend or default_backend(), stream, eager)
         if not stream:
             batch.finish_one(row)
         return row.state
@@ -129,10 +144,10 @@ class SglFunction:
             current_state.reset(token)
         return state
 
-    async def arun(self, *args: Any, backend: Engine | None = None, **kwargs: Any) -> ProgramState:
+    async def arun(self, *args: Any, backend: Engine | None = None, eager: bool = False, **kwargs: Any) -> ProgramState:
         """Run as `run` does, without blocking asyncio."""
         arguments, sampling = self.split(kwargs)
-        row = batch.start_one(self, args, arguments, params_of(sampling), backend or default_backend(), False)
+        row = batch.start_one(self, args, arguments, params_of(sampling), backend or default_backend(), False, eager)
         return await batch.afinish_one(row)
 
     def stream(self, *args: Any, **kwargs: Any) -> ProgramState:
@@ -151,6 +166,7 @@ class SglFunction:
         as_completed: bool = False,
         indices: Iterable[int] | None = None,
         rows_ready: Callable[[], bool] | None = None,
+        eager: bool = False,
         **sampling: Any,
     ) -> Any:
         """Run the program on many rows and return their states in input order.
@@ -160,8 +176,9 @@ class SglFunction:
         states in input order, `as_completed` as they finish (`state.index` says which row). `concurrency` (or a
         number as `num_threads`) bounds the rows open at a time. `indices` are the row numbers, for runs that go on
         where another stopped: random streams depend on them. `rows_ready` says whether a slow source has its next row
-        at hand; while rows are open, none is waited for.
+        at hand; while rows are open, none is waited for. `eager` runs in Python instead of by captured graphs.
         """
+        self._refuse_in_trace()
         unknown = [name for name in sampling if name not in PARAMETER_NAMES]
         if unknown:
             raise ProgramError(
@@ -179,6 +196,7 @@ class SglFunction:
             progress_bar=progress_bar,
             indices=indices,
             rows_ready=rows_ready,
+            eager=eager,
         )
         return states if generator_style or as_completed else list(states)
 
@@ -189,6 +207,7 @@ class SglFunction:
         backend: Engine | None = None,
         concurrency: int | None = None,
         progress_bar: bool = False,
+        eager: bool = False,
         **sampling: Any,
     ) -> list[ProgramState]:
         """Run as `run_batch` does, without blocking asyncio."""
@@ -201,6 +220,7 @@ class SglFunction:
                 backend or default_backend(),
                 concurrency or batch.DEFAULT_CONCURRENCY,
                 progress_bar=progress_bar,
+                eager=eager,
             )
         ]
         return sorted(states, key=lambda state: state.index)
@@ -211,11 +231,44 @@ class SglFunction:
             f"found {self.name}.cache(); shared prefixes are cached by themselves, wanted nothing", caller_location()
         )
 
-    def trace(self, backend: Engine | None = None, **kwargs: Any) -> NoReturn:
-        """Refuse: programs are not captured yet."""
-        raise Unsupported(
-            f"found {self.name}.trace(); sglc runs programs eagerly so far, wanted run()", caller_location()
-        )
+    # Capturing
+
+    def trace(self, backend: Engine | None = None, **kwargs: Any) -> Capture:
+        """Return the program as a graph.
+
+        With all its arguments it is traced as for that row; otherwise those left out stay symbolic, of the type of
+        their annotation, or text, and those given are fixed. Sampling parameters are those of a run.
+        """
+        from sglc.language import capture
+
+        arguments, sampling = self.split(kwargs)
+        params = params_of(sampling)
+        given = {**arguments, **self.bound}
+        if all(name in given for name in self.required):
+            return capture.trace(self, self.arguments((), arguments), params).capture
+        fixed = self.bind(**arguments) if arguments else self
+        return capture.trace(fixed, capture.argument_types(fixed), params, witnessed=False).capture
+
+    def captures(self) -> list[Capture]:
+        """Return the graphs that runs have made so far, one for each kind of row."""
+        return self._own_captures().all()
+
+    def variant(self, arguments: Mapping[str, Any], params: SamplingParams) -> Variant | None:
+        """Return what a row with these arguments is run by; None for the eager interpreter."""
+        return self._own_captures().find(self, arguments, params)
+
+    def _own_captures(self) -> Captures:
+        if self._captures is None:
+            from sglc.language.capture import Captures
+
+            self._captures = Captures()
+        return self._captures
+
+    def _refuse_in_trace(self) -> None:
+        """End a trace that comes by here unseen, in code that was not rewritten."""
+        path = active()
+        if path is not None:
+            raise path.leave(f"runs {self.name} from code whose source was not seen", "call it from the program itself")
 
 
 def params_of(sampling: Mapping[str, Any]) -> SamplingParams:

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sglc.errors import ProgramError, caller_location
-from sglc.language.future import Future, gathered
 from sglc.language.primitives import Expression
-from sglc.language.state import ProgramState
 
 JOIN_MODES = ("gather_variable", "concate_and_append")
 
@@ -18,22 +16,22 @@ class ProgramStateGroup:
 
     __slots__ = ("_parent", "states")
 
-    def __init__(self, states: list[ProgramState], parent: ProgramState) -> None:
+    def __init__(self, states: list[Any], parent: Any) -> None:
         self.states = states
         self._parent = parent
 
     def __len__(self) -> int:
         return len(self.states)
 
-    def __getitem__(self, i: int) -> ProgramState:
+    def __getitem__(self, i: int) -> Any:
         return self.states[i]
 
-    def __setitem__(self, i: int, state: ProgramState) -> None:
+    def __setitem__(self, i: int, state: Any) -> None:
         """Accept what `group[i] += …` assigns back; nothing else belongs here."""
         if self.states[i] is not state:
             raise ProgramError(f"found another state assigned to branch {i}; wanted group[{i}] += …", caller_location())
 
-    def __iter__(self) -> Iterator[ProgramState]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.states)
 
     def __iadd__(self, other: Any) -> ProgramStateGroup:
@@ -65,11 +63,6 @@ class ProgramStateGroup:
         if mode not in JOIN_MODES:
             raise ProgramError(f"found join({mode!r}); wanted one of {', '.join(JOIN_MODES)}", caller_location())
         if mode == "concate_and_append":
-            for state in self.states:
-                self._parent.append_when(state.text_since_fork())
-            return
-        values: dict[str, list[Future]] = {}
-        for state in self.states:
-            for name, future in state.own_variables().items():
-                values.setdefault(name, []).append(future)
-        self._parent.adopt({name: gathered(futures) for name, futures in values.items()})
+            self._parent.concatenate(self.states)
+        else:
+            self._parent.gather(self.states)

@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from sglc.automata.languages import check_json_schema, check_regex, dtype_pattern
+from sglc.backend.choices import ChoicesSamplingMethod, token_length_normalized
+from sglc.backend.reasoning import check_model_type
 from sglc.errors import Location, ProgramError, SglcError, Unsupported, caller_location
 from sglc.ir.sampling import SamplingParams
-from sglc.language.choices import ChoicesSamplingMethod, token_length_normalized
-from sglc.language.reasoning import check_model_type
 
 ROLES = ("system", "user", "assistant")
 
@@ -57,7 +57,20 @@ class RoleEnd:
     location: Location | None
 
 
-Part = str | Gen | Select | RoleBegin | RoleEnd
+class Symbol:
+    """A text that is not known yet: what a trace has in place of one."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """Texts whose order carries no meaning, in the order written."""
+
+    texts: tuple[str | Symbol, ...]
+
+
+Part = str | Symbol | Sections | Gen | Select | RoleBegin | RoleEnd
 
 
 class Expression:
@@ -80,6 +93,8 @@ class Expression:
 
 def parts_of(value: object) -> tuple[Part, ...]:
     """Return the parts of a string or expression. Raises ProgramError for anything else."""
+    if isinstance(value, Symbol):  # asked first: a symbol may not know yet what else it is
+        return (value,)
     if isinstance(value, str):
         return (value,)
     if isinstance(value, Expression):
@@ -245,8 +260,15 @@ def separate_reasoning(expr: Expression, model_type: str) -> Expression:
 
 
 def unordered(*parts: str | Expression) -> Expression:
-    """Return prompt sections whose order carries no meaning, here in the order written; a pass may change it."""
-    return Expression(*[piece for part in parts for piece in parts_of(part)])
+    """Return prompt sections whose order carries no meaning, here in the order written; a pass may change it.
+
+    Only texts can be moved: parts that generate stay where they are.
+    """
+    pieces = tuple(piece for part in parts for piece in parts_of(part))
+    texts = tuple(piece for piece in pieces if isinstance(piece, str | Symbol))
+    if len(texts) == len(pieces) == len(parts):
+        return Expression(Sections(texts))
+    return Expression(*pieces)
 
 
 def image(path: object) -> NoReturn:
@@ -271,6 +293,8 @@ def _select(
     if isinstance(choices, str) or not isinstance(choices, Iterable) or not (texts := tuple(choices)):
         raise ProgramError(f"found choices = {choices!r}; wanted a list of at least one text", location)
     for text in texts:
+        if isinstance(text, Symbol):
+            continue
         if not isinstance(text, str) or not text:
             raise ProgramError(f"found the choice {text!r}; wanted a non-empty text", location)
     if not isinstance(method, ChoicesSamplingMethod):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sglc.errors import Cancelled, ProgramError, caller_location
 from sglc.language.choice import Choice
-from sglc.language.future import Future, settled, unknown_variable
+from sglc.language.future import Future, gathered, settled, unknown_variable
 from sglc.language.generation import Generation
 from sglc.language.line import PromptLine
-from sglc.language.primitives import Expression, Gen, RoleBegin, RoleEnd, Select, parts_of, resolve
+from sglc.language.primitives import Gen, RoleBegin, RoleEnd, Sections, Select, Symbol, parts_of, resolve
 from sglc.language.statements import Action, Awaiting
+from sglc.language.surface import StateSurface
 
 if TYPE_CHECKING:
     from sglc.backend.counters import Counters
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sglc.language.row import Row
 
 
-class ProgramState(PromptLine):
+class ProgramState(PromptLine, StateSurface):
     """One prompt growing statement by statement, with the variables set on the way.
 
     Statements never wait; reading does (`s["x"]`, `text()`, `messages()`, `sync()`). What is known in program
@@ -37,7 +38,7 @@ class ProgramState(PromptLine):
         self._own: dict[str, None] = {}  # names set since the fork that made this state, in order
         self._open_scopes: list[str] = []
         self._growing: dict[str, int] = {}  # scopes that get text now: name → their first piece
-        self._samplings = self._forks = self._calls = 0
+        self._samplings = self._choices = self._forks = self._calls = 0
         self._fork_piece = 0
 
     # Statements
@@ -50,12 +51,20 @@ class ProgramState(PromptLine):
         for part in parts_of(other):
             if isinstance(part, str):
                 self.do(part)
+            elif isinstance(part, Symbol):
+                raise ProgramError(
+                    "found a text of a program that is traced; wanted one of this run", caller_location()
+                )
+            elif isinstance(part, Sections):
+                for text in part.texts:
+                    self.__iadd__(text)
             elif isinstance(part, Gen):
                 self._gen(part)
             elif isinstance(part, Select):
                 future = Future()
                 self._set(part.name, future)
-                self.do(Choice(part, future))
+                self.do(Choice(part, f"{self._path}:{self._samplings}?{self._choices}", future))
+                self._choices += 1
             elif isinstance(part, RoleBegin):
                 self.dialogue.begin(part)
             else:
@@ -80,28 +89,9 @@ class ProgramState(PromptLine):
 
     # Roles
 
-    def system(self, expr: str | Expression | None = None) -> AbstractContextManager[None] | None:
-        """Append a system message, or open one for a `with` block."""
-        return self._message("system", expr)
-
-    def user(self, expr: str | Expression | None = None) -> AbstractContextManager[None] | None:
-        """Append a user message, or open one for a `with` block."""
-        return self._message("user", expr)
-
-    def assistant(self, expr: str | Expression | None = None) -> AbstractContextManager[None] | None:
-        """Append an assistant message, or open one for a `with` block."""
-        return self._message("assistant", expr)
-
-    def _message(self, role: str, expr: str | Expression | None) -> AbstractContextManager[None] | None:
-        location = caller_location()
-        begin, end = RoleBegin(role, location), RoleEnd(role, location)
-        if expr is None:
-            return self._scope_of(begin, end)
-        self.__iadd__(Expression(begin, *parts_of(expr), end))
-        return None
-
     @contextmanager
-    def _scope_of(self, begin: RoleBegin, end: RoleEnd) -> Iterator[None]:
+    def scope_of(self, begin: RoleBegin, end: RoleEnd) -> Iterator[None]:
+        """Open a message for a `with` block."""
         self.dialogue.begin(begin)
         try:
             yield
@@ -110,12 +100,6 @@ class ProgramState(PromptLine):
                 self.dialogue.end(end)
 
     # Variables
-
-    def __getitem__(self, name: str) -> Any:
-        return self.get_var(name)
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self.set_var(name, value)
 
     def __contains__(self, name: str) -> bool:
         """Whether a statement written so far sets this variable."""
@@ -238,20 +222,21 @@ class ProgramState(PromptLine):
         yield group[0]
         group.join()
 
-    def adopt(self, variables: Mapping[str, Future]) -> None:
-        """Take over variables from joined branches."""
-        for name, future in variables.items():
-            self._set(name, future)
+    def gather(self, states: list[ProgramState]) -> None:
+        """Take what branches have set since their fork as lists, in branch order."""
+        values: dict[str, list[Future]] = {}
+        for state in states:
+            for name in state._own:
+                values.setdefault(name, []).append(state._vars[name])
+        for name, futures in values.items():
+            self._set(name, gathered(futures))
 
-    def own_variables(self) -> dict[str, Future]:
-        """Return what this state set since it was forked."""
-        return {name: self._vars[name] for name in self._own}
+    def concatenate(self, states: list[ProgramState]) -> None:
+        """Append the texts of branches since their fork, each in its turn."""
+        for state in states:
+            self.do(Awaiting(state._text_since_fork(), self.append))
 
-    def append_when(self, future: Future) -> None:
-        """Append the text that a future will have, in its turn."""
-        self.do(Awaiting(future, self.append))
-
-    def text_since_fork(self) -> Future:
+    def _text_since_fork(self) -> Future:
         """Return a future of the text appended since the fork, up to this statement."""
         future = Future()
         self.do(Action(lambda: future.set("".join(self.pieces[self._fork_piece :])), future.fail))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,41 @@ import pytest
 
 import sglc
 from sglc.backend.tokenizer import PACKAGED, Tokenizer
+from sglc.ir.sampling import SamplingParams
+from sglc.language.capture import Variant
+from sglc.language.function import SglFunction
 from tests.cases.models import Models
+from tests.cases.recorder import RECORDER, case_of
 
 MakeModels = Callable[..., Models]
 
 KV_TOKENS = 4096
 """Room for any one case; small, because the audit after each step looks at all of it."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def recording() -> Iterator[None]:
+    """Note how programs are captured, and write it down at the end if asked."""
+    find = SglFunction.variant
+
+    def noting(program: SglFunction, arguments: Mapping[str, Any], params: SamplingParams) -> Variant | None:
+        variant = find(program, arguments, params)
+        if variant is not None:
+            RECORDER.note(program, variant.capture)
+        return variant
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SglFunction, "variant", noting)
+        yield
+    RECORDER.write()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_its_case(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Say which case runs."""
+    RECORDER.case = case_of(request.node.nodeid)
+    yield
+    RECORDER.case = None
 
 
 @pytest.fixture(scope="session")

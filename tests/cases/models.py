@@ -11,6 +11,7 @@ import sglc
 from sglc.errors import Location
 from sglc.language.function import SglFunction
 from sglc.language.state import ProgramState
+from tests.cases.recorder import RECORDER
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,11 @@ class Models:
         """
         rows = list(rows)
         states: list[ProgramState] = program.run_batch(rows, backend=self.engine, **sampling)
-        alone = program.run_batch(rows, backend=self.reference, concurrency=1, **sampling)
+        alone = program.run_batch(rows, backend=self.reference, concurrency=1, eager=True, **sampling)
         for state, expected in zip(states, alone, strict=True):
             if state.error is not None and not failing:
                 raise state.error
+            RECORDER.compare(outcome(state), outcome(expected))
             assert outcome(state) == outcome(expected)
         return states
 

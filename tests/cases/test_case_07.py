@@ -5,7 +5,7 @@ import math
 import pytest
 
 import sglc
-from sglc.language.choices import ChoicesSamplingMethod
+from sglc.backend.choices import ChoicesSamplingMethod
 from tests.cases.models import Models
 
 METHODS = [

@@ -26,6 +26,23 @@ def test_the_loop_ends_when_the_value_matches(models: Models) -> None:
         assert [die == "6" for die in dice] == [False] * (len(dice) - 1) + [count is not None]
 
 
+@sglc.function
+def throw_for_ever(s):
+    s += "A die is thrown until it shows six:"
+    s["die"] = ""
+    while s["die"] != " 6":
+        s += sglc.gen("die", regex=" [1-6]", temperature=3.0)
+
+
+def test_a_loop_without_bound(models: Models) -> None:
+    """The same without a bound: it can't be a graph, and must not hang while that is found out."""
+    (region,) = {found.cause for found in throw_for_ever.trace().breaks}
+    assert "more than 64 ways" in region
+    for state in models.run(throw_for_ever, [{}] * 5):
+        assert state.text().endswith(" 6")
+        assert state.text().count(" 6") == 1
+
+
 def test_defining_a_program_runs_none_of_it() -> None:
     """Must not hang at compile time."""
     ran = []

@@ -67,3 +67,29 @@ def test_json_loads(models: Models) -> None:
         record = state.ret_value
         assert json.dumps(record) == state["record"]
         assert state.text().endswith(f"In ten years: {record['age'] + 10}, member: {record['member']}")
+
+
+SIGNS = {"+": int.__add__, "*": int.__mul__, "-": int.__sub__}
+
+
+def calculated(expression: str) -> int:
+    """Return the value of a sum of two numbers."""
+    left, sign, right = expression.split()
+    return SIGNS[sign](int(left), int(right))
+
+
+@sglc.function
+def with_calls(s, task):
+    s += f"{task}\nExpression: " + sglc.gen("expression", regex=r"[1-9][0-9]? [+*-] [1-9][0-9]?") + "\n"
+    value = sglc.call(calculated, s["expression"])
+    s += f"Result: {value}\nAs code: " + sglc.gen("code", regex=r"\([1-9], [1-9]\)")
+    s += f"\n{sglc.call(eval, s['code'])[0]:>3}"
+    return value
+
+
+def test_calls(models: Models) -> None:
+    """The same as marked host code: nothing of it is left to the eager interpreter."""
+    assert with_calls.trace().tier == "captured"
+    for state in models.run(with_calls, TASKS):
+        assert state.ret_value == eval(state["expression"])
+        assert state.text().endswith(f"{state['code']}\n{state['code'][1]:>3}")

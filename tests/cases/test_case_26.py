@@ -56,10 +56,11 @@ def test_dtype_bool(models: Models) -> None:
 
 def test_dtype_str(models: Models) -> None:
     """Dtype str: a quoted string."""
+    bias = closing(models)
 
     @sglc.function
     def quoted(s):
-        s += "Name: " + sglc.gen("x", dtype=str, max_tokens=40, logit_bias=closing(models))
+        s += "Name: " + sglc.gen("x", dtype=str, max_tokens=40, logit_bias=bias)
 
     text = models.run_one(quoted)["x"]
     assert isinstance(json.loads(text), str)
@@ -72,16 +73,17 @@ def closing(models: Models) -> dict[int, float]:
 
 def test_gen_int_and_gen_string(models: Models) -> None:
     """gen_int/gen_string: `gen` with a fixed dtype."""
+    bias = closing(models)
 
     @sglc.function
     def short(s):
         s += "Age: " + sglc.gen_int("age", max_tokens=4) + "\n"
-        s += "Name: " + sglc.gen_string("name", max_tokens=40, logit_bias=closing(models))
+        s += "Name: " + sglc.gen_string("name", max_tokens=40, logit_bias=bias)
 
     @sglc.function
     def long(s):
         s += "Age: " + sglc.gen("age", max_tokens=4, dtype=int) + "\n"
-        s += "Name: " + sglc.gen("name", max_tokens=40, dtype=str, logit_bias=closing(models))
+        s += "Name: " + sglc.gen("name", max_tokens=40, dtype=str, logit_bias=bias)
 
     state = models.run_one(short)
     int(state["age"])

@@ -40,10 +40,12 @@ def test_each_token_has_one(models: Models) -> None:
     tokenizer = models.engine.tokenizer
     assert [entry.text for entry in output] == [tokenizer.decode([entry.token_id]) for entry in output]
 
+    start = len(models.ids(PROMPT))
+
     @sglc.function
     def again(s):
         s += PROMPT + sglc.gen("x", max_tokens=5, temperature=0, ignore_eos=True)
-        s += sglc.gen("scored", max_tokens=0, return_logprob=True, logprob_start_len=len(models.ids(PROMPT)))
+        s += sglc.gen("scored", max_tokens=0, return_logprob=True, logprob_start_len=start)
 
     scored = again.run().get_meta_info("scored")["input_token_logprobs"]
     assert [entry.token_id for entry in scored] == [entry.token_id for entry in output]

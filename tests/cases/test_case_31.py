@@ -87,7 +87,7 @@ def test_a_scope(models: Models) -> None:
 
 
 def test_a_forked_branch(models: Models) -> None:
-    """Forked branch, read by the program while another branch runs."""
+    """Forked branch, read by the program while another branch runs; captured, a stream is one piece."""
     heard = {}
 
     @sglc.function
@@ -105,7 +105,15 @@ def test_a_forked_branch(models: Models) -> None:
     assert "".join(heard["whole"]) == state.ret_value[0]
     assert "".join(heard["voice"]) == state["voice"][1]
     assert len(heard["whole"]) > 2
-    assert models.run(two, [{}] * 3)[0].ret_value == state.ret_value
+
+    @sglc.function
+    def joined(s):
+        s += "Two voices:"
+        forks = s.fork(2)
+        forks += lambda i: f" {i}." + sglc.gen("voice", max_tokens=LENGTH, ignore_eos=True)
+        return ["".join(forks[0].text_iter()), "Two voices: 1." + "".join(forks[1].text_iter("voice"))]
+
+    assert models.run(joined, [{}] * 3)[0].ret_value == state.ret_value
 
 
 def test_several_samples(models: Models) -> None:
