@@ -17,6 +17,14 @@ EXIT_UNUSABLE_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 DType = Literal["auto", "float32", "bfloat16", "float64"]
+DumpFormat = Literal["text", "dot", "svg", "mermaid", "html"]
+Program = Annotated[str, typer.Argument(metavar="PROGRAM.py[:FUNCTION]", help="The program.")]
+RowsToTrace = Annotated[
+    str | None, typer.Option("--rows", help="Trace for these rows: a file with one JSON object a line, or -.")
+]
+ArgumentsToTrace = Annotated[
+    str | None, typer.Option("--args", metavar="JSON", help='Trace for these arguments: {"name": value}.')
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr; twice for everything.")]
 
@@ -52,7 +60,7 @@ def _root(
 
 @app.command()
 def run(
-    program: Annotated[str, typer.Argument(metavar="PROGRAM.py[:FUNCTION]", help="The program.")],
+    program: Program,
     rows: Annotated[str, typer.Option(help="Rows: a file with one JSON object a line, or - for stdin.")],
     out: Annotated[str, typer.Option(help="Results: a file, or - for stdout.")],
     model: Annotated[
@@ -112,6 +120,66 @@ def run(
             sampling={name: value for name, value in defaults.items() if value is not None},
         )
         return run_program(options)
+
+    _finish(action, debug, verbose)
+
+
+@app.command("compile")
+def compile_(
+    program: Program,
+    check: Annotated[bool, typer.Option("--check", help="Only say how far the program is captured.")] = False,
+    rows: RowsToTrace = None,
+    args: ArgumentsToTrace = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+    debug: Debug = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Say of each program of a file how far it is captured, and for what runs eagerly: the line, the cause, the mend.
+
+    The exit code is 1 where something runs eagerly. Without rows or arguments, every argument may be any text.
+    """
+
+    def action() -> int:
+        from sglc.commands.compile import CompileOptions, compile_program
+
+        return compile_program(CompileOptions(program=program, check=check, rows=rows, args=args, json=json))
+
+    _finish(action, debug, verbose)
+
+
+@app.command()
+def dump(
+    program: Program,
+    rows: RowsToTrace = None,
+    args: ArgumentsToTrace = None,
+    form: Annotated[DumpFormat, typer.Option("--format", help="How to show it; svg needs Graphviz.")] = "text",
+    plan: Annotated[bool, typer.Option("--plan", help="Show the plan that is executed.")] = False,
+    locations: Annotated[bool, typer.Option("--locations", help="Show in text where each line comes from.")] = False,
+    tokenizer: Annotated[str | None, typer.Option(help="Count tokens with this tokenizer, in html.")] = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", help="A file; else stdout.")] = None,
+    debug: Debug = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Show a program as sglc sees it: a graph for each kind of row, or for any.
+
+    With --format html that is a page on which the drawing, the text and the source lead to each other.
+    """
+
+    def action() -> int:
+        from sglc.commands.dump import DumpOptions
+        from sglc.commands.dump import dump as dump_program
+
+        options = DumpOptions(
+            program=program,
+            rows=rows,
+            args=args,
+            format=form,
+            plan=plan,
+            locations=locations,
+            tokenizer=tokenizer,
+            out=out,
+        )
+        return dump_program(options)
 
     _finish(action, debug, verbose)
 

@@ -34,13 +34,26 @@ def load_program(target: str) -> LoadedProgram:
     neighbours. A file with several programs needs `:function`.
     """
     path, name = _split(target)
+    module, sha256 = _load_file(path)
+    return LoadedProgram(_pick(module, path, name), path, sha256)
+
+
+def load_programs(target: str) -> list[LoadedProgram]:
+    """Run the file that `target` names and return all programs it defines, or the one named. Raises InputError."""
+    path, name = _split(target)
+    module, sha256 = _load_file(path)
+    own = _own(module, path) if name is None else {}
+    return [LoadedProgram(each, path, sha256) for each in own.values() or [_pick(module, path, name)]]
+
+
+def _load_file(path: Path) -> tuple[ModuleType, str]:
+    """Run a program file and return its module and its SHA-256. Raises InputError."""
     try:
         source = path.read_bytes()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"{path}: found {reason}; wanted a program file, PROGRAM.py[:function]") from error
-    module = _run_file(path)
-    return LoadedProgram(_pick(module, path, name), path, hashlib.sha256(source).hexdigest())
+    return _run_file(path), hashlib.sha256(source).hexdigest()
 
 
 def _split(target: str) -> tuple[Path, str | None]:
@@ -84,19 +97,29 @@ def _failing_line(error: BaseException, file: str) -> Location | None:
 
 def _pick(module: ModuleType, path: Path, name: str | None) -> SglFunction:
     """Return the function asked for, or the only one that the file itself defines. Raises InputError."""
-    programs = {key: value for key, value in vars(module).items() if isinstance(value, SglFunction)}
     if name is not None:
+        programs = _programs(module)
         if name in programs:
             return programs[name]
         raise InputError(f"{path}: found no program {name!r}; wanted {_choice(list(programs))}")
-    own = {key: value for key, value in programs.items() if value.file == str(path.resolve())}
-    distinct = {id(value): (key, value) for key, value in reversed(own.items())}
-    if len(distinct) == 1:
-        return next(iter(distinct.values()))[1]
-    if not distinct:
+    own = _own(module, path)
+    if len(own) == 1:
+        return next(iter(own.values()))
+    if not own:
         raise InputError(f"{path}: found no function decorated with @sglc.function; wanted one")
-    names = [key for key, _ in reversed(distinct.values())]
-    raise InputError(f"{path}: found {len(names)} programs; wanted {path}:FUNCTION, {_choice(names)}")
+    raise InputError(f"{path}: found {len(own)} programs; wanted {path}:FUNCTION, {_choice(list(own))}")
+
+
+def _programs(module: ModuleType) -> dict[str, SglFunction]:
+    """Return every program of a module by its names."""
+    return {key: value for key, value in vars(module).items() if isinstance(value, SglFunction)}
+
+
+def _own(module: ModuleType, path: Path) -> dict[str, SglFunction]:
+    """Return the programs that the file itself defines, each by its first name."""
+    own = {key: value for key, value in _programs(module).items() if value.file == str(path.resolve())}
+    distinct = {id(value): (key, value) for key, value in reversed(own.items())}
+    return dict(reversed(distinct.values()))
 
 
 def _choice(names: list[str]) -> str:

@@ -32,7 +32,7 @@ def test_the_help_lists_every_command() -> None:
     said = run_sglc("--help")
     assert said.returncode == 0
     assert said.stderr == ""
-    for command in ("run", "demo", "doctor"):
+    for command in ("run", "compile", "dump", "demo", "doctor"):
         assert f"\n  {command} " in said.stdout
 
 
@@ -53,7 +53,7 @@ def test_completion_is_there(shell: str) -> None:
     script = run_sglc("--show-completion", shell, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert "_SGLC_COMPLETE" in script.stdout
     words = run_sglc(_SGLC_COMPLETE="complete_bash", COMP_WORDS="sglc d", COMP_CWORD="1")
-    assert words.stdout.split() == ["demo", "doctor"]
+    assert words.stdout.split() == ["dump", "demo", "doctor"]
 
 
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
