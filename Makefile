@@ -15,7 +15,7 @@ endif
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint format clean
+.PHONY: help demo test test-full fuzz lint format clean
 
 demo: $(READY) ## set up, then run small programs on a small model and show the results
 	@$(BIN)/python -m sglc demo
@@ -25,6 +25,11 @@ test: lint ## set up, then lint, type-check and run the tests
 
 test-full: lint ## the same with the long tests at their full size
 	@SGLC_TEST_FULL=1 $(BIN)/python -m pytest -n auto
+
+N ?= 10000
+SEED ?= 0
+fuzz: $(READY) ## compare random programs, compiled and eager: N=10000 of them, from SEED=0 on
+	@SGLC_FUZZ=$(N) SGLC_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -n auto tests/test_compiled_programs.py
 
 lint: $(READY) ## ruff, mypy --strict and the floors of the house
 	@$(BIN)/ruff check .

@@ -35,14 +35,19 @@ def ask(s: ProgramState, text: str) -> None:
 def run(options: Options) -> Result:
     """Measure the three costs, interleaved."""
     rows, runs = (1_000, 2) if options.quick else (10_000, options.runs or 5)
-    speeds, steps = [], []
+    eager, captured, steps = [], [], []
     for number in range(runs):
-        speeds.append(programs_per_second(rows, first=number * rows))
+        eager.append(programs_per_second(rows, first=2 * number * rows, eager=True))
+        captured.append(programs_per_second(rows, first=(2 * number + 1) * rows, eager=False))
         steps.append(microseconds_per_sequence_step())
-        say(f"run {number + 1} of {runs}: {speeds[-1]:,.0f} programs/s, {steps[-1]:.1f} µs per sequence-step")
+        speeds = f"{eager[-1]:,.0f} programs/s eager, {captured[-1]:,.0f} captured"
+        say(f"run {number + 1} of {runs}: {speeds}, {steps[-1]:.1f} µs per sequence-step")
     figures: Figures = {
-        "programs_per_s_eager": median(speeds),
-        "programs_per_s_eager_best": max(speeds),
+        "programs_per_s_eager": median(eager),
+        "programs_per_s_eager_best": max(eager),
+        "programs_per_s_captured": median(captured),
+        "programs_per_s_captured_best": max(captured),
+        "trace_milliseconds_1000_ops": milliseconds_per_trace(2 if options.quick else 5),
         "us_per_sequence_step": median(steps),
         "us_per_sequence_step_best": min(steps),
         "import_seconds": best_of(2 if options.quick else 10, "-c", "import sglc"),
@@ -53,15 +58,33 @@ def run(options: Options) -> Result:
     return Result(figures, {"data": data.source()})
 
 
-def programs_per_second(rows: int, first: int = 0) -> float:
+def programs_per_second(rows: int, first: int = 0, eager: bool = False) -> float:
     """Run the two-statement program over distinct prompts, numbered from `first`; return rows per second."""
     given = [{"text": prompt(number)} for number in range(first, first + rows)]
     with sglc.Engine("replay:hash", tokenizer=data.gpt2()) as engine:
         started = perf_counter()
-        states = ask.run_batch(given, backend=engine, temperature=0)
+        states = ask.run_batch(given, backend=engine, temperature=0, eager=eager)
         seconds = perf_counter() - started
         assert all(state.error is None for state in states) and engine.counters.decoded == rows
     return rows / seconds
+
+
+@sglc.function
+def long(s: ProgramState, text: str) -> None:
+    """A program of 1,000 operations or a few more."""
+    for number in range(260):
+        s += f"{number}. {text}:" + sglc.gen(f"answer{number}", max_tokens=1)
+
+
+def milliseconds_per_trace(runs: int) -> float:
+    """Trace the long program, graph and all; return the median time."""
+    times = []
+    for _ in range(runs):
+        started = perf_counter()
+        capture = long.trace(text="What now?")
+        times.append(1e3 * (perf_counter() - started))
+        assert capture.tier == "captured" and sum(1 for _ in capture.graph.ops()) >= 1_000
+    return median(times)
 
 
 def prompt(number: int) -> str:

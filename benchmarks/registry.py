@@ -11,6 +11,7 @@ Figures = dict[str, int | float]
 BENCHMARKS = {
     "overhead": "the cost of everything but the model: programs per second, engine time per sequence-step, start-up",
     "cases": "the program cases of tests/cases: how many there are, how many of their clauses fail",
+    "capture": "the same cases compiled: how many run without an eager region, where the others have one, and why",
     "parity": "tokens and log-probabilities against transformers in float64, however requests are batched and cached",
     "traces": "recorded agent runs replayed: outputs equal the record, tokens filled against a serial LRU radix cache",
     "fewshot": "64 prompts that share 1,024 tokens, against transformers' batched generate with a prefilled cache",

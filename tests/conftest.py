@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from sglc.ir import verifier
+from sglc.ir.graph import Graph
+from sglc.ir.parser import parse
+from sglc.ir.printer import print_graph
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' tensors are so small that a second thread costs time
 
@@ -50,3 +57,48 @@ def test_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("SGLC_TEST_DATA names no folder")
     return Path(folder)
+
+
+class RoundTrips:
+    """Sees to it that every graph that is found legal survives its text, with its locations; each text once."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self._seen: set[int] = set()
+        self._here = threading.local()  # reading a text verifies its graph, which leads here again
+
+    def __call__(self, graph: Graph) -> None:
+        """Check one graph. Raises AssertionError, which a program's tracer may swallow: `failures` keeps it."""
+        if getattr(self._here, "busy", False):
+            return
+        text = print_graph(graph, locations=True)
+        if hash(text) in self._seen:
+            return
+        self._seen.add(hash(text))
+        self._here.busy = True
+        try:
+            again = parse(text)
+            assert again == graph and print_graph(again, locations=True) == text
+        except Exception as error:
+            self.failures.append(f"{error!r}\n{text}")
+            raise AssertionError(self.failures[-1]) from error
+        finally:
+            self._here.busy = False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def round_trips() -> Iterator[RoundTrips]:
+    """Send every graph that any test builds through its text and back."""
+    observer = RoundTrips()
+    verifier.OBSERVERS.append(observer)
+    yield observer
+    verifier.OBSERVERS.remove(observer)
+    assert not observer.failures, observer.failures[0]
+
+
+@pytest.fixture
+def no_round_trips(round_trips: RoundTrips) -> Iterator[None]:
+    """Leave graphs alone for once: for tests that measure time."""
+    verifier.OBSERVERS.remove(round_trips)
+    yield
+    verifier.OBSERVERS.append(round_trips)
