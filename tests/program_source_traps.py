@@ -180,8 +180,8 @@ class Traps(Nested):
         ]
 
     def _walrus_said(self) -> list[str]:
-        word = self._word()
-        if word is None or not self.can_decide():
+        word = self._word() if self.can_decide() else None
+        if word is None:
             return []
         self.decide()
         self.use("walrus on a generated text")
@@ -190,8 +190,8 @@ class Traps(Nested):
         return [*lines, f"{self.scope.state} += str({name})"]
 
     def _chain_of_ifs(self) -> list[str]:
-        word = self._word()
-        if word is None or not self.can_decide(3):
+        word = self._word() if self.can_decide(3) else None
+        if word is None:
             return []
         self.decide(3)
         self.use("conditional expressions in a chain")
@@ -209,8 +209,8 @@ class Traps(Nested):
 
     def _looped(self) -> list[str]:
         """Flow that leaves blocks early, past a finally."""
-        word = self._word()
-        if word is None or not self.can_decide(3):
+        word = self._word() if self.can_decide(3) else None
+        if word is None:
             return []
         self.decide(3)
         self.use("break and continue past a finally")

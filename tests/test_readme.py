@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sglc.cli import EXIT_UNUSABLE_INPUT
+from sglc.ir.parser import parse
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -35,7 +36,7 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_block_is_known(readme: str) -> None:
-    assert {name for name, _ in BLOCK.findall(readme)} == {"sh", "python", "console", "json"}
+    assert {name for name, _ in BLOCK.findall(readme)} == {"sh", "python", "console", "json", "sglir"}
     assert readme.count("```") == 2 * len(BLOCK.findall(readme))
 
 
@@ -49,6 +50,16 @@ def test_the_python_blocks_run(readme: str, tmp_path: Path) -> None:
         file = tmp_path / f"block_{number}.py"
         file.write_text(block, encoding="utf-8")
         subprocess.run([sys.executable, "-W", "error", str(file)], cwd=tmp_path, check=True)
+
+
+def test_the_graph_is_that_of_the_program_above_it(readme: str, tmp_path: Path) -> None:
+    (graph,) = blocks(readme, "sglir")
+    program = next(block for block in blocks(readme, "python") if ".trace()" in block)
+    file = tmp_path / "poll.py"
+    file.write_text(program, encoding="utf-8")
+    shown = subprocess.run([sys.executable, "-W", "error", str(file)], capture_output=True, text=True, check=True)
+    assert shown.stdout.rstrip() == graph.rstrip()
+    assert str(parse(graph)) == graph
 
 
 def test_the_console_blocks_run(readme: str, tmp_path: Path) -> None:

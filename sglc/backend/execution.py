@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sglc.backend.decoding import Decoded, Decoding
 from sglc.backend.instructions import Call, Decode, Instruction, Sampling, Score
@@ -25,6 +25,20 @@ if TYPE_CHECKING:
 Answer = Decoded | Scored
 
 
+class Outcome(NamedTuple):
+    """What a row came to: its final prompt, what its function returned, how its path ended and what is there then.
+
+    `values` are those of its variables, `answers` those of all generations and choices on its way, in order (of another
+    state than the program's own, those that its variables are the texts of, by variable).
+    """
+
+    transcript: Transcript
+    returned: Any
+    end: End
+    values: Sequence[Any]
+    answers: Sequence[Answer | None]
+
+
 class Host(Protocol):
     """The row that is run, as its execution knows it."""
 
@@ -39,13 +53,8 @@ class Host(Protocol):
     def still_holds(self) -> bool:
         """Whether all is as it was when the program was captured; asked after each call of host code."""
 
-    def plan_returned(
-        self, transcript: Transcript, returned: Any, end: End, values: Sequence[Any], answers: Sequence[Answer]
-    ) -> None:
-        """Take what the row came to: its final prompt, what its function returned, the values of its variables.
-
-        `answers` are those of all generations and choices on its way, in order.
-        """
+    def plan_returned(self, outcome: Outcome) -> None:
+        """Take what the row came to."""
 
     def plan_left(self, served: Served) -> None:
         """Go on in Python, from the function's first line, with what is known already."""
@@ -128,11 +137,13 @@ class Execution:
             return
         values = self._values
         self._host.plan_returned(
-            values[end.prompt].rest(),
-            values[end.returned] if end.returned is not None else None,
-            end,
-            tuple([values[place] for place in end.places]),
-            tuple([values[sampling.answer] for sampling in end.samplings]),
+            Outcome(
+                values[end.prompt].rest(),
+                values[end.returned] if end.returned is not None else None,
+                end,
+                tuple([values[place] for place in end.places]),
+                tuple([values[sampling.answer] for sampling in end.samplings]),
+            )
         )
 
     # What instructions ask for

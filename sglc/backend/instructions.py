@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sglc.backend.choices import METHODS
+from sglc.backend.left_states import LeftGroup, LeftState
 from sglc.ir.functions import FUNCTIONS
 from sglc.ir.graph import Op, Value
 
@@ -24,6 +25,9 @@ class Places(Protocol):
 
     def answer(self, value: Value) -> int:
         """Return the place of the answer that has this text of a generation or choice."""
+
+    def find_answer(self, value: Value) -> int | None:
+        """Return the place of the answer that has this text, None for a value that is no such text."""
 
     def function(self, name: str) -> Callable[..., Any]:
         """Return the function that calls name."""
@@ -166,6 +170,29 @@ class _Dict(Instruction):
         values[self.target] = dict(zip(items[::2], items[1::2], strict=True))
 
 
+class State(Instruction):
+    """A state that the program returns beside its own."""
+
+    __slots__ = ("_answers", "_names")
+
+    def __init__(self, op: Op, places: Places) -> None:
+        super().__init__(op, places)
+        self._names: Sequence[str] = op.attributes.get("names", ())
+        self._answers = tuple(places.find_answer(value) for value in op.operands[1:])
+
+    def run(self, execution: Execution, values: Values) -> None:
+        held = [values[source] for source in self.sources[1:]]
+        answers = [None if place is None else values[place] for place in self._answers]
+        values[self.target] = LeftState(values[self.source].rest(), self._names, held, answers)
+
+
+class _Group(Instruction):
+    __slots__ = ()
+
+    def run(self, execution: Execution, values: Values) -> None:
+        values[self.target] = LeftGroup([values[source] for source in self.sources])
+
+
 class _Apply(Instruction):
     __slots__ = ("_compute", "_keywords")
 
@@ -288,6 +315,8 @@ INSTRUCTIONS: Mapping[str, type[Instruction]] = {
     "meta": _Meta,
     "thoughts": _Thoughts,
     "concat": _Concat,
+    "state": State,
+    "group": _Group,
     "list": _List,
     "tuple": _Tuple,
     "dict": _Dict,

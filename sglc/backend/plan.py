@@ -26,7 +26,8 @@ class End:
     """How a path ends: `prompt` is the place of its final prompt, None where the row goes on in Python.
 
     `returned` is the place of what the function returned, if it did, `places` those of its variables. `samplings` are
-    the generations and choices on the path; `answers` say which of them a variable is the text of.
+    the generations and choices on the path; `answers` say which of them a variable is the text of. `with_states` says
+    whether there are further states in what the function returned.
     """
 
     prompt: int | None = None
@@ -35,6 +36,7 @@ class End:
     places: Sequence[int] = ()
     samplings: Sequence[Sampling] = ()
     answers: Sequence[int | None] = ()
+    with_states: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,6 +172,7 @@ class _Builder:
         self._answers: dict[Value, int] = {}
         self._makers: dict[int, Instruction] = {}
         self._decodes = 0
+        self._with_states = any(op.name == "state" for op in graph.ops())
         self.first = self._section(graph.block, _Path(), nested=False)
 
     def of(self, value: Value) -> int:
@@ -179,6 +182,10 @@ class _Builder:
     def answer(self, value: Value) -> int:
         """Return the place of the answer that has this text of a generation or choice."""
         return self._answers[value]
+
+    def find_answer(self, value: Value) -> int | None:
+        """Return the place of the answer that has this text, None for a value that is no such text."""
+        return self._answers.get(value)
 
     def function(self, name: str) -> Callable[..., Any]:
         """Return the function that calls name."""
@@ -289,4 +296,5 @@ class _Builder:
             places,
             path.samplings,
             tuple(by_place.get(place) for place in places),
+            self._with_states,
         )

@@ -255,6 +255,11 @@ def _eager(run: Run, op: Op) -> Results:
     return ()
 
 
+def _state(run: Run, op: Op) -> Results:
+    prompt, *values = run.operands(op)
+    return (Outcome(prompt, None, dict(zip(op.attributes.get("names", ()), values, strict=True))),)
+
+
 def _refusal(op: Op, found: str) -> EvaluationError:
     return EvaluationError(f"{op.name}: found {found}", op.location)
 
@@ -272,6 +277,8 @@ EVALUATORS: Mapping[str, Callable[[Run, Op], Results]] = {
     "messages": lambda run, op: (run.operands(op)[0].messages,),
     "meta": lambda run, op: (dict(run.metas[op.operands[0]]),),
     "thoughts": lambda run, op: (run.thoughts[op.operands[0]],),
+    "state": _state,
+    "group": lambda run, op: (run.operands(op),),
     "branch": _branch,
     "return": _return,
     "eager": _eager,

@@ -16,6 +16,7 @@ from sglc.ir.row_checks import (
     keywords_fault,
     pairs_fault,
     return_fault,
+    state_fault,
 )
 from sglc.ir.sampling import SamplingParams
 from sglc.ir.types import Type
@@ -147,6 +148,14 @@ SHARED_ROWS = (
     row("messages", "The finished messages of a prompt, as dicts of role and content.", "prompt -> list"),
     row("meta", "What the engine reported of a generation or choice: tokens, log-probabilities.", "value -> dict"),
     row("thoughts", "What `separate_reasoning` took out of a generation.", "value -> value"),
+    row(
+        "state",
+        "A state of the program for whoever looks at it later: its prompt, and its variables by name.",
+        "prompt value* -> value",
+        {"names": AttributeRow(_TEXT, default=(), several=True)},
+        check=state_fault,
+    ),
+    row("group", "The states of a fork, in order.", "value* -> value"),
     row("branch", "Goes on in the case whose label the value equals.", "value", effect=Effect.END, check=branch_fault),
     row(
         "return",

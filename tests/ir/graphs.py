@@ -247,6 +247,11 @@ class _Writer:
         later = self.value(Type.PROMPT)
         self.emit("since", [self.random.choice(self.lines[later]), later], [Type.TEXT], {})
 
+    def _state(self) -> None:
+        names = tuple({wild_text(self.random): None for _ in range(self.random.randrange(4))})
+        operands = [self.value(Type.PROMPT), *[self.value(Type.VALUE) for _ in names]]
+        self.emit("state", operands, [Type.VALUE], {"names": names} if names else {})
+
     def _return(self) -> None:
         names = tuple({wild_text(self.random): None for _ in range(self.random.randrange(4))})
         attributes: dict[str, Any] = {"names": names} if names else {}

@@ -45,10 +45,10 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
     """What is said to the eager program that runs."""
     sampler = Recorded()
 
-    def noting(table: dict[str, Any], take: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-        def noted(self: Any, answer: Any) -> None:
+    def noting(table: dict[str, Any], take: Callable[..., None]) -> Callable[..., None]:
+        def noted(self: Any, answer: Any, *asked: Any) -> None:
             table[self._site] = answer
-            take(self, answer)
+            take(self, answer, *asked)
 
         return noted
 

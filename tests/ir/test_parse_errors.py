@@ -14,7 +14,7 @@ EMPTY = "  %0 = empty : prompt"
 RETURN = "  return %0"
 OPERATIONS = (
     "empty, append, sections, begin, end, rest, pin, gen, select, const, concat, list, tuple, dict, apply, call, text, "
-    "since, messages, meta, thoughts, branch, return, eager"
+    "since, messages, meta, thoughts, state, group, branch, return, eager"
 )
 TYPES = "prompt, text, texts, int, float, bool, none, list, tuple, dict, value"
 VALUES = "a string, a number, true, false, null or ["

@@ -107,15 +107,10 @@ class Path(Structures):
                 operands = [self.lift(each) for each in parts]
             except RecursionError:
                 raise self.leave("builds a value that holds itself") from None
-            return self.emit(type(thing).__name__, operands, (self._container_type(thing, operands),))[0]
+            return self.emit(type(thing).__name__, operands, (Type(type(thing).__name__),))[0]
         raise self.leave(
             f"puts a {type(thing).__name__} where a graph holds text, numbers, lists, tuples and dicts", USE_CALL
         )
-
-    @staticmethod
-    def _container_type(thing: Any, operands: Sequence[Value]) -> Type:
-        kinds: dict[Any, Type] = {list: Type.LIST, tuple: Type.TUPLE, dict: Type.DICT}
-        return kinds[type(thing)]
 
     def value_of(self, placeholder: Placeholder) -> Value:
         """Return a placeholder's value, computed in the graph only now if it depends on arguments alone."""
@@ -152,7 +147,7 @@ class Path(Structures):
             if len(known) != len(operands):
                 return None
             whole = recipes.Applied(f"new {type(thing).__name__}", known)
-            self.exploration.kinds[whole] = self._container_type(thing, ())
+            self.exploration.kinds[whole] = Type(type(thing).__name__)
             return whole
         return None
 

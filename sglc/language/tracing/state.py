@@ -311,18 +311,39 @@ class TracedState(StateSurface):
         operands = [self._prompt]
         attributes: dict[str, Any] = {}
         if returned is not None:
-            operands.append(path.lift(returned))
+            operands.append(self._returned(returned))
             attributes["returns"] = True
-        names = [name for name in self._vars if isinstance(name, str)]
-        if len(names) != len(self._vars):
-            raise path.leave("names a variable by something else than text")
-        operands += [self._output(self._vars[name]) for name in names]
+        names, values = self._outputs()
+        operands += values
         if names:
             attributes["names"] = tuple(names)
         path.check()
         if path.block.terminator is not None:
             raise path.exploration.nondeterministic(None)
-        path.block.end("return", operands, attributes)
+        path.block.end("return", operands, attributes, path.exploration.program.location)
+
+    def _outputs(self) -> tuple[list[str], list[Value]]:
+        """Return the names and values of all variables."""
+        names = [name for name in self._vars if isinstance(name, str)]
+        if len(names) != len(self._vars):
+            raise self._path.leave("names a variable by something else than text")
+        return names, [self._output(self._vars[name]) for name in names]
+
+    def _returned(self, thing: Any) -> Value:
+        """Return the value of what the function returned: there may be states in it."""
+        path = self._path
+        if type(thing) is TracedState:
+            thing.rest()
+            names, values = thing._outputs()
+            attributes = {"names": tuple(names)} if names else {}
+            return path.emit("state", (thing._prompt, *values), (Type.VALUE,), attributes)[0]
+        if type(thing) is TracedGroup:
+            return path.emit("group", [self._returned(each) for each in thing], (Type.VALUE,))[0]
+        if type(thing) in (list, tuple, dict) and holds_state(thing):
+            parts = [each for pair in thing.items() for each in pair] if type(thing) is dict else thing
+            name = type(thing).__name__
+            return path.emit(name, [self._returned(each) for each in parts], (Type(name),))[0]
+        return path.lift(thing)
 
     def _output(self, variable: Variable) -> Value:
         if variable.generation is not None:
@@ -342,6 +363,15 @@ class TracedGroup(ProgramStateGroup):
         if isinstance(other, Symbol):
             return [other] * len(self.states)
         return super()._spread(other)
+
+
+def holds_state(thing: Any) -> bool:
+    """Whether there is a state in a value."""
+    if type(thing) in (TracedState, TracedGroup):
+        return True
+    if type(thing) in (list, tuple):
+        return any(map(holds_state, thing))
+    return type(thing) is dict and any(map(holds_state, thing.values()))
 
 
 def _meta_shape(attributes: Mapping[str, Any], n: int) -> Shape:
