@@ -6,6 +6,7 @@ tokenizer; the engine is timed by itself, on requests of its own, so that no pro
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from statistics import median
@@ -62,6 +63,7 @@ def programs_per_second(rows: int, first: int = 0, eager: bool = False) -> float
     """Run the two-statement program over distinct prompts, numbered from `first`; return rows per second."""
     given = [{"text": prompt(number)} for number in range(first, first + rows)]
     with sglc.Engine("replay:hash", tokenizer=data.gpt2()) as engine:
+        gc.collect()  # what an earlier run left is not this one's cost
         started = perf_counter()
         states = ask.run_batch(given, backend=engine, temperature=0, eager=eager)
         seconds = perf_counter() - started

@@ -71,7 +71,7 @@ class Module:
         self.names["LIMIT"] = 2
         self.names["STYLE"] = "verbose"
         self.names["NAMES"].append("Zoe")
-        self.names["GLOSSARY"]["no"] = "refused"
+        self.names["GLOSSARY"]["yes"] = "agreed"
 
     def effects(self) -> dict[int, list[Any]]:
         """Return what each row did to the module, in order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from sglc.ir.graph import Block, Case, Graph, Op, Value, canonical
@@ -30,7 +30,10 @@ def lower(graph: Graph) -> Graph:
     """
     if graph.level != "program":
         raise ValueError(f"found a {graph.level}; wanted a program")
-    block = _released(_Lowering(graph).block(graph.block))
+    block = _Lowering(graph).block(graph.block)
+    used: dict[int, Collection[Value]] = {}
+    _note_used(block, used)
+    block = _released(block, (), used)
     plan = canonical(Graph(graph.name, graph.arguments, block, "plan"))
     verify(plan)
     return plan
@@ -64,12 +67,13 @@ class _Lowering:
         return tuple(ops)
 
 
-def _released(block: Block, alive: Iterable[Value] = ()) -> Block:
+def _released(block: Block, alive: Iterable[Value], used: Mapping[int, Collection[Value]]) -> Block:
     """Return a block with a `release` behind the last use of each prompt: those made in it, and those `alive` before.
 
-    What only some cases of a branch use is released at the beginning of the others.
+    What only some cases of a branch use is released at the beginning of the others. `used` are the prompts that each
+    operation or its cases use, by its identity.
     """
-    last = {value: place for place, op in enumerate(block) for value in _used_by(op)}
+    last = {value: place for place, op in enumerate(block) for value in used[id(op)]}
     ops = [_release(value, block[0]) for value in alive if value not in last]
     kept = {value: None for value in alive if value in last}
     *body, terminator = block
@@ -77,20 +81,22 @@ def _released(block: Block, alive: Iterable[Value] = ()) -> Block:
         ops.append(op)
         made = [value for value in op.results if value.type is Type.PROMPT]
         kept.update(dict.fromkeys(made))
-        for value in (*dict.fromkeys(_used_by(op)), *made):
+        for value in (*used[id(op)], *made):
             if last.get(value, place) == place:
                 del kept[value]
                 ops.append(_release(value, op))
-    cases = tuple(Case(case.label, _released(case.block, kept)) for case in terminator.cases)
+    cases = tuple(Case(case.label, _released(case.block, kept, used)) for case in terminator.cases)
     return (*ops, replace(terminator, cases=cases))
 
 
-def _used_by(op: Op) -> Iterator[Value]:
-    """Yield the prompts that an operation or its cases use."""
-    yield from (value for value in op.operands if value.type is Type.PROMPT)
-    for case in op.cases:
-        for inner in case.block:
-            yield from _used_by(inner)
+def _note_used(block: Block, used: dict[int, Collection[Value]]) -> None:
+    """Note the prompts that the operations of a block use, each with its cases."""
+    for op in block:
+        prompts = dict.fromkeys(value for value in op.operands if value.type is Type.PROMPT)
+        for case in op.cases:
+            _note_used(case.block, used)
+            prompts.update((value, None) for inner in case.block for value in used[id(inner)])
+        used[id(op)] = prompts
 
 
 def _release(value: Value, behind: Op) -> Op:

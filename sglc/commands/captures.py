@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sglc.errors import InputError
+from sglc.errors import InputError, ProgramError
 from sglc.language.capture import Capture
 from sglc.language.function import SglFunction, params_of
 from sglc.rows import Row, Signature, parse_rows, read_rows
@@ -42,7 +42,10 @@ def capture_program(function: SglFunction, rows: str | None, args: str | None) -
     if rows is not None and args is not None:
         raise InputError("found --rows and --args; wanted one of them")
     if rows is None:
-        return Captured((Shown(function.trace(**_arguments(args))),))
+        try:
+            return Captured((Shown(function.trace(**_arguments(args))),))
+        except ProgramError as error:
+            raise InputError(f"--args: {error.message}") from None
     found: dict[int, tuple[Capture, int]] = {}
     left = 0
     for row in _rows(rows, function):

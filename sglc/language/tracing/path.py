@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sglc.errors import Location
+from sglc.ir.graph import op_key
 from sglc.ir.types import Type, type_of
 from sglc.language.primitives import Expression
 from sglc.language.tracing import recipe as recipes
@@ -83,14 +84,14 @@ class Path(Structures):
     ) -> tuple[Value, ...]:
         """Return the results of an operation."""
         self.check()
-        before = len(self.block.ops)
+        known = self.block.find(op_key(name, operands, types, attributes or {}))
+        if known is not None:
+            return known
         place = location or self.location()
-        results = self.block.emit(name, operands, types, attributes or {}, hint=hint, location=place)
-        if len(self.block.ops) > before:
-            if self.repeating:
-                self.exploration.nondeterministic(traced_location())
-            self.exploration.count_op(self)
-        return results
+        if self.repeating:
+            raise self.exploration.nondeterministic(place)
+        self.exploration.count_op(self)
+        return self.block.emit(name, operands, types, attributes or {}, hint=hint, location=place)
 
     def lift(self, thing: Any) -> Value:
         """Return the value that stands for a Python value in the graph: what it holds must be known to graphs."""
@@ -317,10 +318,10 @@ class Path(Structures):
         if self.repeating:
             label = self._script[len(self._taken)]
             if self.block.terminator is None or self.block.terminator.operands != (value,):
-                self.exploration.nondeterministic(location)
+                raise self.exploration.nondeterministic(location)
         else:
             if self.block.terminator is not None:
-                self.exploration.nondeterministic(location)
+                raise self.exploration.nondeterministic(location)
             self.exploration.reserve(self, len(labels) - 1)
             self.block.branch(value, labels, location)
             self.exploration.later((*self._taken, other) for other in labels[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import CodeType, FunctionType
 
@@ -18,7 +19,7 @@ def function_node(function: FunctionType) -> FunctionNode | None:
     if tree is None or not any(
         _same(each, code)
         for split in (False, True)
-        for each in _module_codes(code.co_filename, lines, code.co_name, split)
+        for each in _module_codes(code.co_filename, lines, split).get(code.co_name, ())
     ):
         return None
     return next((node for node in ast.walk(tree) if _is_node_of(node, code)), None)  # type: ignore[return-value]
@@ -34,22 +35,23 @@ def _module_tree(filename: str, lines: tuple[str, ...]) -> ast.Module | None:
         return None
 
 
-@lru_cache(maxsize=256)
-def _module_codes(filename: str, lines: tuple[str, ...], name: str, split: bool) -> tuple[CodeType, ...]:
-    """Return the code of all functions of this name in a file, compiled anew: as a whole, or as notebooks do it.
+@lru_cache(maxsize=64)
+def _module_codes(filename: str, lines: tuple[str, ...], split: bool) -> Mapping[str, Sequence[CodeType]]:
+    """Return the code of all functions in a file by their names, compiled anew: as a whole, or as notebooks do it.
 
     A notebook compiles the statements of a cell one by one (`split`), and code may depend on what is imported above.
     """
     tree = ast.parse("".join(lines), filename)
     parts = [ast.Module([statement], []) for statement in tree.body] if split else [tree]
-    found: list[CodeType] = []
+    found: dict[str, list[CodeType]] = {}
     stack = [compile(part, filename, "exec", dont_inherit=True) for part in parts]
     while stack:
         code = stack.pop()
         inner = [each for each in code.co_consts if isinstance(each, CodeType)]
-        found += [each for each in inner if each.co_name == name]
+        for each in inner:
+            found.setdefault(each.co_name, []).append(each)
         stack += inner
-    return tuple(found)
+    return found
 
 
 def _is_node_of(node: ast.AST, code: CodeType) -> bool:
