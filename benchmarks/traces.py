@@ -104,13 +104,16 @@ def _measure(workload: Workload, expected: Sequence[object], figures: Figures, m
 
 
 def _run(workload: Workload, *, kv_tokens: int | None, open_rows: int, cache: bool = True, check: bool = False) -> Run:
-    """Run a workload on a fresh engine; a `kv_tokens` of None is more than it can use."""
+    """Run a workload on a fresh engine; a `kv_tokens` of None is more than it can use.
+
+    Eagerly, one request of a row behind the other: a serial cache is what the engine is compared with.
+    """
     engine = RecordingEngine(
         workload.model, tokenizer=workload.tokenizer, kv_tokens=kv_tokens or _UNBOUNDED, cache=cache, check=check
     )
     with engine:
         states: list[ProgramState] = workload.program.run_batch(
-            workload.rows, backend=engine, concurrency=open_rows, temperature=0, return_logprob=True
+            workload.rows, backend=engine, concurrency=open_rows, eager=True, temperature=0, return_logprob=True
         )
         return Run(
             said=[None if s.error else s.ret_value or s["answer"] for s in states],

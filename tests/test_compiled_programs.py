@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sglc.language.tracing import explore
 from tests.program_source_runs import TIERS, Engines, Tally, TookTooLong, mismatch, run_eagerly
 from tests.program_source_shrinker import shrunk
 from tests.program_sources import ProgramSource, loaded, program_source
@@ -28,6 +29,7 @@ GENERATED = range(2000)
 """Programs whose constructs are counted."""
 
 ENOUGH = 100
+FEW_PATHS = 16
 """Programs below which shares mean nothing."""
 
 LEAST_ARM_SHARE = 0.2
@@ -99,12 +101,16 @@ def engines() -> Iterator[Engines]:
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_a_compiled_program_does_what_it_does_eagerly(chunk: int, engines: Engines) -> None:
+def test_a_compiled_program_does_what_it_does_eagerly(
+    chunk: int, engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Outcomes, token counts and effects are equal, and most programs are captured whole.
 
     What fails inside sglc while it traces would pass for an error of the program's own, on its way or not: of these,
     few may be foreseen that no row meets.
     """
+    if chunk % 4:  # most programs are traced in fewer ways: graphs are smaller, and those that end eagerly more
+        monkeypatch.setattr(explore, "MAX_PATHS", FEW_PATHS)
     tally = Tally()
     failures: list[str] = []
     seeds = SEEDS[chunk * COUNT // CHUNKS : (chunk + 1) * COUNT // CHUNKS]

@@ -333,6 +333,10 @@ class TracedState(StateSurface):
         """Return the value of what the function returned: there may be states in it."""
         path = self._path
         if type(thing) is TracedState:
+            if thing.ret_value is not None:
+                raise path.leave(
+                    "returns the state of a program that returned something itself", "return what it returned"
+                )
             thing.rest()
             names, values = thing._outputs()
             attributes = {"names": tuple(names)} if names else {}
