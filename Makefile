@@ -21,15 +21,15 @@ demo: $(READY) ## set up, then run small programs on a small model and show the 
 	@$(BIN)/python -m sglc demo
 
 test: lint ## set up, then lint, type-check and run the tests
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-full: lint ## the same with the long tests at their full size
-	@SGLC_TEST_FULL=1 $(BIN)/python -m pytest -n auto
+	@SGLC_TEST_FULL=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 N ?= 10000
 SEED ?= 0
 fuzz: $(READY) ## compare random programs, compiled and eager: N=10000 of them, from SEED=0 on
-	@SGLC_FUZZ=$(N) SGLC_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -n auto tests/test_compiled_programs.py
+	@SGLC_FUZZ=$(N) SGLC_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -n auto --dist worksteal tests/test_compiled_programs.py
 
 lint: $(READY) ## ruff, mypy --strict and the floors of the house
 	@$(BIN)/ruff check .

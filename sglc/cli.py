@@ -80,6 +80,7 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="Run only the first rows.")] = None,
     outputs: Annotated[str | None, typer.Option(metavar="A,B", help="Write only these variables.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Most rows that run at once.")] = None,
+    eager: Annotated[bool, typer.Option("--eager", help="Run in Python, not by captured graphs.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the results of an earlier run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print a summary as one JSON object.")] = False,
@@ -117,6 +118,7 @@ def run(
             overwrite=overwrite,
             json=json,
             concurrency=concurrency,
+            eager=eager,
             sampling={name: value for name, value in defaults.items() if value is not None},
         )
         return run_program(options)

@@ -42,6 +42,7 @@ class RunOptions:
     overwrite: bool = False
     json: bool = False
     concurrency: int | None = None
+    eager: bool = False
     sampling: dict[str, Any] = field(default_factory=dict)
 
 
@@ -114,6 +115,7 @@ def _run_rows(
                 as_completed=True,
                 concurrency=options.concurrency,
                 rows_ready=ready,
+                eager=options.eager,
                 **options.sampling,
             )
             with contextlib.closing(states):

@@ -96,6 +96,14 @@ def test_sampling_defaults_reach_the_engine(folder: Path, sglc_run: CommandLine)
     assert texts("--temperature", "0", "--seed", "1") == texts("--temperature", "0", "--seed", "2")
 
 
+def test_an_eager_run_has_the_same_results(folder: Path, sglc_run: CommandLine) -> None:
+    """Captured or not, a row comes to the same."""
+    assert sglc_run("--overwrite").exit_code == 0
+    captured = sorted((folder / "out.jsonl").read_text().splitlines())
+    assert sglc_run("--eager", "--overwrite").exit_code == 0
+    assert sorted((folder / "out.jsonl").read_text().splitlines()) == captured
+
+
 def test_a_row_draws_the_same_at_any_concurrency(folder: Path, sglc_run: CommandLine) -> None:
     texts = []
     for concurrency in ("1", "64"):
