@@ -6,7 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from re import _parser as regex_parser  # type: ignore[attr-defined]  # the only place that knows match lengths
+from importlib import import_module
+from typing import Any
+
+regex_parser: Any = import_module("re._parser")  # the only place that knows match lengths; typeshed has no stubs for it
 
 UNBOUNDED = 10_000
 """Longest match, in characters, that a stop pattern is credited with before it counts as unbounded."""
