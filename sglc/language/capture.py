@@ -107,13 +107,19 @@ class Captures:
 
     def __init__(self) -> None:
         self._root: _Node | Variant | None = None
+        self._by_kind: dict[tuple[Any, ...], Variant] = {}  # those that ask no more than names, types and n
         self._variants: list[Variant] = []
         self._stale = 0
         self._lock = threading.RLock()
 
     def find(self, program: SglFunction, arguments: Mapping[str, Any], params: SamplingParams) -> Variant | None:
         """Return the variant for a row, traced now if there is none yet; None if the row is to run eagerly."""
-        variant = self._walk(Cook(arguments, {"n": params.n}))
+        kind = (tuple(arguments), tuple([type(value) for value in arguments.values()]), params.n)
+        variant = self._by_kind.get(kind)
+        if variant is None:
+            variant = self._walk(Cook(arguments, {"n": params.n}))
+            if variant is not None and all(question.is_of_kind for question, _ in variant.questions):
+                self._by_kind[kind] = variant
         if variant is not None and variant.refused:
             return None
         if variant is not None and variant.still_holds():
@@ -142,6 +148,7 @@ class Captures:
             self._stale += 1
         self._variants = [each for each in self._variants if each is not variant]
         self._root = None
+        self._by_kind.clear()
         for each in self._variants:
             self._plant(each)
 

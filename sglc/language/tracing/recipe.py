@@ -113,6 +113,13 @@ class Question:
     recipe: Recipe | None
     about: Literal["value", "type", "names"]
 
+    @property
+    def is_of_kind(self) -> bool:
+        """Whether the answer only depends on which arguments there are, their types, and parameters of the run."""
+        if not isinstance(self.recipe, Argument):
+            return self.recipe is None
+        return self.about == "type" or self.recipe.kind == "parameter"
+
     def answer(self, cook: Cook, alive: list[Any]) -> Key:
         """Return the answer for a row; an error is an answer too."""
         if self.recipe is None:
