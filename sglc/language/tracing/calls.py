@@ -176,7 +176,9 @@ def _construct(path: Path, kind: Any, arguments: Arguments, keywords: Keywords) 
     if issubclass(kind, BaseException) or kind in (type, types.SimpleNamespace):
         if kind is type and len(arguments) == 1:
             return python_type_of(path, arguments[0])
-        return kind(*arguments, **keywords)
+        made = kind(*arguments, **keywords)
+        path.fresh[id(made)] = made
+        return made
     if issubclass(kind, IMMUTABLE) and kind.__module__ != "builtins":
         return kind(
             *_known_all(path, arguments), **dict(zip(keywords, _known_all(path, [*keywords.values()]), strict=True))

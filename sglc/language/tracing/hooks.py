@@ -13,7 +13,7 @@ from sglc.ir.types import Type
 from sglc.language.tracing.active import active
 from sglc.language.tracing.calls import call
 from sglc.language.tracing.leave import Leave, raised_inside
-from sglc.language.tracing.objects import holds_placeholder, is_plain, opens_nothing
+from sglc.language.tracing.objects import IMMUTABLE, holds_placeholder, is_plain, opens_nothing
 from sglc.language.tracing.path import Path
 from sglc.language.tracing.placeholder import CONTAINERS, Placeholder
 
@@ -154,7 +154,8 @@ class Hooks:
         if isinstance(described, property) and isinstance(described.fget, FunctionType):
             return call(path, described.fget, (owner,), {})
         value = getattr(owner, name)
-        if id(owner) not in path.fresh and not opens_nothing(owner):
+        is_method = getattr(value, "__self__", None) is owner
+        if id(owner) not in path.fresh and not is_method and not isinstance(owner, (*IMMUTABLE, tuple, BaseException)):
             path.environment.read_attribute(owner, name, value)
             self._came_in(path, name, value)
         return value

@@ -101,8 +101,6 @@ class Path(Structures):
             self.check()
             return self.emit("const", (), (type_of(thing),), {"value": thing})[0]
         if type(thing) in (list, tuple, dict):
-            if len(self.functions) > 900:
-                raise self.leave("builds a value that is nested too deep")
             parts = [each for pair in thing.items() for each in pair] if type(thing) is dict else thing
             try:
                 operands = [self.lift(each) for each in parts]

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import types
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,47 @@ def test_globals_are_read_anew(models: Models, monkeypatch: pytest.MonkeyPatch) 
     finally:
         EXAMPLES.pop()
     assert models.run_one(reading).text() == "onetwo?"
+
+
+class Settings:
+    """Attributes that are read of a class."""
+
+    prompt = "one"
+
+
+def test_attributes_are_read_anew(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attributes of modules, classes and objects that change between two runs."""
+    module = types.ModuleType("settings")
+    module.prompt = "one"  # type: ignore[attr-defined]
+    record = Settings()
+
+    @sglc.function
+    def of_a_module(s):
+        s += module.prompt
+
+    @sglc.function
+    def of_a_class(s):
+        s += Settings.prompt
+
+    @sglc.function
+    def of_an_object(s):
+        s += record.prompt
+
+    @sglc.function
+    def of_an_argument(s, settings):
+        s += settings.prompt
+
+    for owner, program, row in (
+        (module, of_a_module, {}),
+        (Settings, of_a_class, {}),
+        (record, of_an_object, {}),
+        (record, of_an_argument, {"settings": record}),
+    ):
+        monkeypatch.setattr(owner, "prompt", "one")
+        assert models.run_one(program, **row).text() == "one"
+        assert program.captures()[-1].tier in ("captured", "specialized")
+        monkeypatch.setattr(owner, "prompt", "two")
+        assert models.run_one(program, **row).text() == "two"
 
 
 def bump(n: int) -> int:
