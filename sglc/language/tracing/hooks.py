@@ -146,8 +146,8 @@ class Hooks:
             return getattr(owner, name)
         path.check()
         kind = type(owner)
-        if kind.__module__.startswith("sglc.") or (
-            kind.__module__ == "builtins" and not isinstance(owner, ModuleType | type)
+        if kind.__module__.startswith("sglc.language.tracing") or (
+            kind.__module__ == "builtins" and not isinstance(owner, ModuleType | FunctionType | type)
         ):
             return getattr(owner, name)
         described = getattr(kind, name, None)

@@ -130,6 +130,13 @@ def test_attributes_are_read_anew(models: Models, monkeypatch: pytest.MonkeyPatc
     def of_an_object(s):
         s += record.prompt
 
+    def helper() -> None:
+        """Have an attribute."""
+
+    @sglc.function
+    def of_a_function(s):
+        s += helper.prompt  # type: ignore[attr-defined]
+
     @sglc.function
     def of_an_argument(s, settings):
         s += settings.prompt
@@ -138,9 +145,10 @@ def test_attributes_are_read_anew(models: Models, monkeypatch: pytest.MonkeyPatc
         (module, of_a_module, {}),
         (Settings, of_a_class, {}),
         (record, of_an_object, {}),
+        (helper, of_a_function, {}),
         (record, of_an_argument, {"settings": record}),
     ):
-        monkeypatch.setattr(owner, "prompt", "one")
+        monkeypatch.setattr(owner, "prompt", "one", raising=False)
         assert models.run_one(program, **row).text() == "one"
         assert program.captures()[-1].tier in ("captured", "specialized")
         monkeypatch.setattr(owner, "prompt", "two")
