@@ -214,7 +214,12 @@ def op_key(
 
 
 def map_ops(block: Block, change: Callable[[Op], Op]) -> Block:
-    """Return a block with every operation changed, in order, those of cases included; `change` leaves cases alone.
+    """Return a block with every operation changed, in order, those of cases included; `change` leaves cases alone."""
+    return map_blocks(block, lambda ops: [change(op) for op in ops])
+
+
+def map_blocks(block: Block, change: Callable[[Block], Iterable[Op]]) -> Block:
+    """Return a block changed as a whole, then those of the cases that it then has, each before the ones inside it.
 
     Blocks may be nested deeper than Python calls functions.
     """
@@ -224,8 +229,9 @@ def map_ops(block: Block, change: Callable[[Op], Op]) -> Block:
         each, siblings = todo.pop()
         siblings.append(len(nodes))
         inner: list[int] = []
-        nodes.append(([change(op) for op in each], inner))
-        todo.extend((case.block, inner) for op in reversed(each) for case in reversed(op.cases))
+        changed = [*change(each)]
+        nodes.append((changed, inner))
+        todo.extend((case.block, inner) for op in reversed(changed) for case in reversed(op.cases))
     blocks: dict[int, Block] = {}
     for number, (ops, inner) in reversed([*enumerate(nodes)]):
         numbers = iter(inner)

@@ -181,7 +181,12 @@ SHARED_ROWS = (
 PROGRAM_ROWS = (
     row("empty", "The prompt with nothing in it.", "-> prompt"),
     row("append", "A prompt with ordinary text behind it.", "prompt text -> prompt"),
-    row("sections", "A prompt with texts behind it whose order carries no meaning.", "prompt text* -> prompt"),
+    row(
+        "sections",
+        "A prompt with texts behind it whose order carries no meaning.",
+        "prompt text* -> prompt",
+        {"arrange": AttributeRow((bool,), default=False)},
+    ),
     row("begin", "A prompt with the beginning of a message behind it.", "prompt -> prompt", _ROLE),
     row("end", "A prompt with the end of a message behind it.", "prompt -> prompt", _ROLE),
     row("rest", "A prompt whose template text does not wait for what follows it.", "prompt -> prompt"),

@@ -6,8 +6,8 @@ import json
 import linecache
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from importlib import resources
 from pathlib import PurePath
@@ -26,7 +26,7 @@ from sglc.ir.wording import short_path
 
 _COUNTED = {
     "generation": ("gen", "decode"),
-    "choice": ("select", "score"),
+    "choice": ("select", "score", "choose"),
     "call": ("call",),
     "branch": ("branch",),
 }
@@ -37,26 +37,33 @@ SOURCE_MARGIN = 2
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """One graph of a page: its name, how far the program was captured (`tier`), and what that took for granted."""
+    """One graph of a page: its name, how far the program was captured (`tier`), and what that took for granted.
+
+    `notes` are shown beside operations, in place of how much they add.
+    """
 
     title: str
     graph: Graph
     tier: str = ""
     assumptions: tuple[str, ...] = ()
+    notes: Mapping[Op, str] = field(default_factory=dict)
 
 
-def to_page(tabs: Sequence[Tab], *, title: str, count: Callable[[str], int] | None = None) -> str:
-    """Return one HTML page that needs nothing else: a tab for each graph.
+def to_page(
+    tabs: Sequence[Tab], *, title: str, count: Callable[[str], int] | None = None, overview: str | None = None
+) -> str:
+    """Return one HTML page that needs nothing else: a tab for each graph, behind one for an `overview`, which is HTML.
 
     `count` says how many tokens a text has; without one, characters are counted. The place `#t1-o12` of the page is
     operation 12 (of `graph.ops()`) in tab 1.
     """
     counter = _Counter(count or len, "ch" if count is None else "tok")
-    panels = [_Panel(number, tab, counter) for number, tab in enumerate(tabs)]
+    panels: list[_Panel | _Overview] = [] if overview is None else [_Overview(overview)]
+    panels += [_Panel(number, tab, counter) for number, tab in enumerate(tabs, start=len(panels))]
     buttons = "".join(
         f'<button role="tab" id="tab{panel.number}" aria-controls="panel{panel.number}" '
         f'aria-selected="{"false" if panel.number else "true"}" tabindex="{-1 if panel.number else 0}">'
-        f"{escape(panel.tab.title)}</button>"
+        f"{escape(panel.title)}</button>"
         for panel in panels
     )
     data = json.dumps([panel.data() for panel in panels], ensure_ascii=False).replace("<", "\\u003c")
@@ -91,12 +98,35 @@ class _Counter:
                 said = f"{fixed[op.result][0]} {self.unit}"
             elif op.name == "concat" or op.attributes.get("fn") in ("add", "as_text"):
                 fixed[op.result] = known, whole
-            elif op.name in ("append", "extend", "sections"):
+            elif op.name in ("append", "extend", "sections", "arrange"):
                 said = f"+{known}{'' if whole else ' + …'} {self.unit}" if known else ""
+            elif op.name == "tokens":
+                said = f"+{self.measure(op.attributes['text'])} {self.unit}"
             elif op.attributes.get("max_new_tokens") is not None:
                 said = f"≤ {op.attributes['max_new_tokens']} tok"
             found.append(said)
         return found
+
+
+class _Overview:
+    """The first tab's part of the page, where that is no graph."""
+
+    number = 0
+    title = "overview"
+
+    def __init__(self, content: str) -> None:
+        self._content = content
+
+    def html(self) -> str:
+        """Return the panel."""
+        return (
+            '<section class="panel overview" role="tabpanel" id="panel0" aria-labelledby="tab0">'
+            f"{self._content}</section>"
+        )
+
+    def data(self) -> list[dict[str, Any]]:
+        """Return nothing: it has no operations."""
+        return []
 
 
 class _Panel:
@@ -105,8 +135,10 @@ class _Panel:
     def __init__(self, number: int, tab: Tab, counter: _Counter) -> None:
         self.number = number
         self.tab = tab
+        self.title = tab.title
         self.ops = list(tab.graph.ops())
-        self.counts = counter.said(self.ops)
+        said = counter.said(self.ops)
+        self.counts = [escape(tab.notes.get(op, count)) for op, count in zip(self.ops, said, strict=True)]
         constants = [op.attributes["value"] for op in self.ops if op.name == "const"]
         fixed = sum(counter.measure(value) for value in constants if isinstance(value, str))
         self.fixed = f"{fixed:,} {'characters' if counter.unit == 'ch' else 'tokens'} of fixed text"

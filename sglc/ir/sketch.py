@@ -35,6 +35,7 @@ _KINDS = {
     "decode": "gen",
     "select": "select",
     "score": "select",
+    "choose": "select",
     "call": "call",
     "branch": "branch",
     "return": "return",
@@ -43,7 +44,12 @@ _KINDS = {
 _FOLDABLE = {"concat", "list", "tuple", "dict", "apply", "text", "since", "messages", "meta", "thoughts"}
 
 
-_TEXT = {"append", "extend", "sections", "begin", "end", "open", "close", "rest", "pin"}
+_TEXT = {
+    *("append", "extend", "tokens", "sections", "arrange"),
+    *("begin", "end", "open", "close", "rest", "pin", "settle"),
+}
+_HIDDEN = {"release", "rank"}
+"""They say nothing of what arrows lead to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,7 @@ class _Sketcher:
     def run(self) -> Sketch:
         for place, op in enumerate(self.ops):
             self.places[op] = place
-            if op.name != "release":
+            if op.name not in _HIDDEN:
                 self.uses.update(op.operands)
                 self.user.update((value, op) for value in op.operands)
         self.known.update((argument, (reference(argument),)) for argument in self.graph.arguments)
@@ -173,8 +179,8 @@ class _Sketcher:
 
     def _show(self, op: Op) -> bool:
         """Show an operation: in those that use it, in the box before it or in its own; return whether in its own."""
-        if op.name == "release":
-            return False  # it says nothing that arrows do not
+        if op.name in _HIDDEN:
+            return False
         lines = self._lines(op)
         first = lines[0]
         if self._folds(op, first.text):
@@ -232,6 +238,8 @@ class _Sketcher:
             return (plain(op.attributes["cause"] + (f"; {mend}" if mend else "")),)
         if op.name not in _TEXT | _PROMPT_IS_IMPLIED:
             return expression(op, self.known)
+        if op.name == "tokens":
+            return (Span("literal", op.attributes["text"]),)
         given = [self.known[value] for value in op.operands if value.type is not Type.PROMPT]
         if not given:
             return (Span("name", f"{op.name} {op.attributes.get('role', '')}".rstrip()),)
@@ -301,5 +309,5 @@ class _Sketcher:
         return (shared or prompts)[-1] if prompts else None
 
 
-_PROMPT_IS_IMPLIED = {"empty", "start", "gen", "decode", "select", "score", "branch", "return"}
+_PROMPT_IS_IMPLIED = {"empty", "start", "gen", "decode", "select", "score", "choose", "branch", "return"}
 _PROMPT_KINDS = {"start", "text", "gen", "select"}

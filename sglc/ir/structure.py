@@ -13,7 +13,7 @@ from sglc.ir.types import Type
 if TYPE_CHECKING:
     from networkx import DiGraph
 
-COSTLY = frozenset({"gen", "select", "call", "decode", "score"})
+COSTLY = frozenset({"gen", "select", "call", "decode", "score", "choose"})
 """Operations that take time, in programs and plans: the rest is bookkeeping."""
 
 

@@ -16,9 +16,10 @@ from sglc.ir.types import Type
 OBSERVERS: list[Callable[[Graph], None]] = []
 """Called with every graph that was found legal; for tests."""
 
+_LEGAL = "found legal"
 _MARK = ">>> "
 _RESULT_NAME = re.compile(r"[A-Za-z0-9_]+")
-_REPORTED = ("gen", "select", "decode", "score")
+_REPORTED = ("gen", "select", "decode", "score", "choose")
 """Operations whose second result the engine reports something of."""
 
 
@@ -45,7 +46,12 @@ def _marked(graph: Graph, op: Op | None) -> str:
 
 
 def verify(graph: Graph) -> None:
-    """Raise VerifyError unless the graph is legal: what `sglc/ir/README.md` says of graphs holds for it."""
+    """Raise VerifyError unless the graph is legal: what `sglc/ir/README.md` says of graphs holds for it.
+
+    A graph never changes, so one that was found legal before is not looked at again.
+    """
+    if _LEGAL in vars(graph):
+        return
     walk = _Walk(graph)
     fault = walk.arguments_fault()
     if fault:
@@ -65,6 +71,7 @@ def verify(graph: Graph) -> None:
             if fault:
                 raise VerifyError(fault, graph, op)
         todo.extend(case.block for case in reversed(each[-1].cases))
+    vars(graph)[_LEGAL] = True
     for observer in OBSERVERS:
         observer(graph)
 
@@ -182,9 +189,10 @@ class _Walk:
         return None
 
     def _site_fault(self, op: Op) -> str | None:
-        site = (op.name, op.attributes["site"])
+        asked = "score" if op.name == "choose" else op.name
+        site = (asked, op.attributes["site"])
         if site in self._sites:
-            return f"found the site {site[1]!r} of an earlier {op.name}; wanted each once on a way through the graph"
+            return f"found the site {site[1]!r} of an earlier {asked}; wanted each once on a way through the graph"
         self._sites[site] = None
         return None
 

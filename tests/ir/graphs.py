@@ -218,20 +218,38 @@ class _Writer:
         if self.random.random() < 0.3:
             attributes["reasoning"] = wild_text(self.random)
         name = "gen" if self.level == "program" else "decode"
+        attributes.update(self._request(name))
         results = self.emit(name, [self.value(Type.PROMPT)], [Type.PROMPT, kind], attributes)
         self.reported.append((results[1], "reasoning" in attributes))
 
     _decode = _gen
 
-    def _select(self) -> None:
-        name = "select" if self.level == "program" else "score"
-        attributes = {"site": self._site()}
+    def _request(self, name: str) -> dict[str, Any]:
+        """Return some of what a plan tells the scheduler of an operation."""
+        drawn = {"turn": self.random.choice((1, 7)), "keep": True, "ahead": 40, "shared": True}
+        return {key: drawn[key] for key in drawn if key in self.rows[name].attributes and self.random.random() < 0.2}
+
+    def _select(self, name: str = "select") -> None:
+        attributes: dict[str, Any] = {"site": self._site()}
         if self.random.random() < 0.3:
             attributes["method"] = f"{wild_text(self.random)}!"
+        attributes.update(self._request(name))
         results = self.emit(name, self._operands(self.rows[name]), [Type.PROMPT, Type.TEXT], attributes)
         self.reported.append((results[1], False))
 
-    _score = _select
+    def _score(self) -> None:
+        self._select("score")
+
+    def _choose(self) -> None:
+        self._select("choose")
+
+    def _tokens(self) -> None:
+        ids = tuple(self.random.choice((0, 1, 50256)) for _ in range(self.random.randrange(4)))
+        self.emit("tokens", [self.value(Type.PROMPT)], [Type.PROMPT], {"ids": ids, "text": wild_text(self.random)})
+
+    def _arrange(self) -> None:
+        attributes = {"number": self.random.randrange(3)}
+        self.emit("arrange", self._operands(self.rows["arrange"]), [Type.PROMPT], attributes)
 
     def _meta(self) -> None:
         if self.reported:

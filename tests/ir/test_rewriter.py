@@ -8,7 +8,7 @@ import pytest
 
 from sglc.errors import Location
 from sglc.ir import rewriter
-from sglc.ir.graph import Graph, Value
+from sglc.ir.graph import Block, Case, Graph, Op, Value
 from sglc.ir.parser import parse
 from sglc.ir.printer import print_graph
 from sglc.ir.rewriter import FIRINGS, Match, RewriteError, Rule, rewrite, rule
@@ -271,3 +271,115 @@ def test_a_rule_says_what_it_does() -> None:
     with pytest.raises(ValueError, match="vague: found no rewrite in the docstring; wanted `before => after`"):
         Rule("vague", "append", function)
     assert rewriter.FIRINGS is FIRINGS
+
+
+@rule("take-case", "branch")
+def take_case(match: Match) -> Block | None:
+    """branch true { case true { a } … } => a"""
+    made = match.definition(match.op.operands[0])
+    if made is None or made.name != "const":
+        return None
+    return next(case.block for case in match.op.cases if case.label == made.attributes["value"])
+
+
+def test_a_branch_may_become_one_of_its_cases() -> None:
+    """All the way down in one sweep; what is in the case is rewritten like anything else."""
+    graph = graph_of(
+        "%0 = empty : prompt",
+        "%1 = const {value = true} : bool",
+        "branch %1 {",
+        "  case true {",
+        '    %x = apply %a {fn = "str.strip"} : text',
+        "    branch %1 {",
+        "      case false {",
+        "        return %0",
+        "      }",
+        "      case true {",
+        '        %y = apply %x {fn = "str.strip"} : text',
+        "        return %0 -> %y",
+        "      }",
+        "    }",
+        "  }",
+        "}",
+    )
+    assert lines_of(rewrite(graph, take_case, strip_once)) == [
+        "%0 = empty : prompt",
+        "%1 = const {value = true} : bool",
+        '%x = apply %a {fn = "str.strip"} : text',
+        "return %0 -> %x",
+    ]
+    assert FIRINGS == {"take-case": 2, "strip-once": 1}
+
+
+def test_an_end_may_become_another() -> None:
+    """A branch may keep its cases, which are rewritten then."""
+
+    @rule("turn-round", "branch")
+    def turn_round(match: Match) -> Block | None:
+        """branch not(x) { true { a } false { b } } => branch x { false { a } true { b } }"""
+        made = match.definition(match.op.operands[0])
+        if made is None or made.attributes.get("fn") != "not":
+            return None
+        cases = tuple(Case(not case.label, case.block) for case in match.op.cases)
+        return (Op("branch", made.operands, cases=cases),)
+
+    @rule("return-text", "return")
+    def return_text(match: Match) -> Block | None:
+        """return p -> x => return p -> text(p), where x is an argument"""
+        prompt, value = match.op.operands
+        if match.definition(value) is not None:
+            return None
+        return (Op("return", (prompt, *match.emit("text", (prompt,), (Type.TEXT,))), (), match.op.attributes),)
+
+    graph = graph_of(
+        "%0 = empty : prompt",
+        '%n = apply %b {fn = "not"} : bool',
+        "branch %n {",
+        "  case true {",
+        "    return %0 -> %a",
+        "  }",
+        "  case false {",
+        "    return %0 -> %n",
+        "  }",
+        "}",
+    )
+    assert lines_of(rewrite(graph, turn_round, return_text)) == [
+        "%0 = empty : prompt",
+        '%n = apply %b {fn = "not"} : bool',
+        "branch %b {",
+        "  case false {",
+        "    %1 = text %0 : text",
+        "    return %0 -> %1",
+        "  }",
+        "  case true {",
+        "    return %0 -> %n",
+        "  }",
+        "}",
+    ]
+    assert FIRINGS == {"turn-round": 1, "return-text": 1}
+
+
+def test_an_end_stays_an_end() -> None:
+    """A rule that puts something else in its place is named."""
+
+    @rule("endless", "return")
+    def endless(match: Match) -> Block | None:
+        """return p => p"""
+        return (Op("text", match.op.operands[:1], (Value("t", Type.TEXT),)),)
+
+    with pytest.raises(RewriteError, match=r"endless: found .*; wanted the block of a case, or one end, for Op"):
+        rewrite(graph_of(*APPENDS), endless)
+
+
+def test_what_rules_found_out_lasts_a_sweep() -> None:
+    """So that none has to look twice at what is before it."""
+    seen: list[int] = []
+
+    @rule("look", "append")
+    def look(match: Match) -> None:
+        """append(p, x) => append(p, x)"""
+        match.notes[match.op.result] = True
+        seen.append(len(match.notes))
+
+    rewrite(graph_of(*APPENDS), look)
+    assert seen == [1, 2, 3]

@@ -407,8 +407,9 @@ def test_verifying_is_fast(capsys: pytest.CaptureFixture[str]) -> None:
     graph = parse("\n".join([*lines, "  return %p249 -> %x0", "}", ""]))
     times = []
     for _ in range(5):
+        fresh = Graph(graph.name, graph.arguments, graph.block)
         start = time.process_time()
-        verify(graph)
+        verify(fresh)
         times.append(time.process_time() - start)
     operations = sum(1 for _ in graph.ops())
     with capsys.disabled():

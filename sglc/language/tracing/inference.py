@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sglc.ir.effects import application_may_raise
 from sglc.ir.functions import FUNCTIONS
 from sglc.ir.types import Type
 
@@ -74,11 +75,10 @@ def _arithmetic(fn: str, types: Sequence[Type]) -> Type:
 
 
 def cannot_raise(fn: str, types: Sequence[Type]) -> bool:
-    """Whether `fn` never raises for operands of these types."""
+    """Whether `fn` never raises for operands of these types, all of them from what a row is given.
+
+    Such values compare, and show themselves, without raising.
+    """
     if FUNCTIONS[fn].total and (types[0] is Type.TEXT or not fn.startswith("str.")):
         return len(types) == 1 or fn in ("eq", "ne", "has_type")
-    if fn == "len":
-        return types[0] in (Type.TEXT, Type.TEXTS, Type.LIST, Type.TUPLE, Type.DICT)
-    if fn in ("lt", "le", "gt", "ge", "add", "sub", "mul"):
-        return all(kind in (Type.INT, Type.BOOL) for kind in types) or all(kind is Type.TEXT for kind in types)
-    return fn in ("as_text", "list") and types[0] in (Type.TEXT, Type.TEXTS)
+    return not application_may_raise(fn, types)
