@@ -3,19 +3,63 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
 
 import pytest
 
+from sglc import passes
 from sglc.ir import verifier
 from sglc.ir.graph import Graph
 from sglc.ir.parser import parse_all
 from sglc.ir.printer import print_graph
+from sglc.ir.rewriter import FIRINGS, Rule
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' tensors are so small that a second thread costs time
 
 FULL = os.environ.get("SGLC_TEST_FULL") == "1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `--update` write down what golden cases come to."""
+    parser.addoption("--update", action="store_true", help="write what passes make of tests/passes/*.sglir into them")
+
+
+FIRED: Counter[str] = Counter()
+"""How often each rule has fired in the processes that ran tests, by its name."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a process counted that ran a part of the tests."""
+    FIRED.update(node.workeroutput.get("firings", {}))
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Hand over what this process counted; where the whole suite has passed, fail it if a rule never fired."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["firings"] = dict(FIRINGS)
+        return
+    FIRED.update(FIRINGS)
+    options = session.config.option
+    whole = session.config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (
+        options.keyword or options.markexpr or options.collectonly
+    )
+    silent = sorted(rules() - FIRED.keys())
+    if whole and exitstatus == pytest.ExitCode.OK and silent:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        reporter.write_line(f"rules that never fired: {', '.join(silent)}", red=True)
+
+
+def rules() -> set[str]:
+    """Return the names of the rules of all passes."""
+    modules = [import_module(each.name) for each in iter_modules(passes.__path__, f"{passes.__name__}.")]
+    return {thing.name for module in modules for thing in vars(module).values() if isinstance(thing, Rule)}
 
 
 def _has_gpu() -> bool:

@@ -32,7 +32,7 @@ def test_the_help_lists_every_command() -> None:
     said = run_sglc("--help")
     assert said.returncode == 0
     assert said.stderr == ""
-    for command in ("run", "compile", "dump", "demo", "doctor"):
+    for command in ("run", "compile", "dump", "opt", "demo", "doctor"):
         assert f"\n  {command} " in said.stdout
 
 

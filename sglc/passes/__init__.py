@@ -1,0 +1,1 @@
+"""The optimizer: passes over graphs, one file a pass, in one ordered pipeline."""
