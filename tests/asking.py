@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -51,10 +52,10 @@ class Mailbox:
 
 def request(mailbox: Mailbox, tokens: Sequence[int], age: int = 0, **given: Any) -> Request:
     """Return a request; what is no field of `Request` is a sampling parameter."""
-    own = {name: given.pop(name) for name in ("streamed", "score_from", "stream_key", "constraint") if name in given}
+    own = {field.name: given.pop(field.name) for field in fields(Request) if field.name in given}
     own.setdefault("stream_key", stream_key(0, 0, ":0"))
     params = SamplingParams(**{"temperature": 0.0, "max_new_tokens": 8, **given})
-    return Request(np.array(tokens, np.int64), params, mailbox, priority=(age,), **own)
+    return Request(np.array(tokens, np.int64), params, mailbox, **{"priority": (age,), **own})
 
 
 def ask(engine: Engine, prompts: Sequence[Sequence[int]], **given: Any) -> list[Completion]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush, heapreplace
-from itertools import count as counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sglc.backend.eviction import EvictionQueue
 from sglc.backend.kv_pool import KvPool
 from sglc.backend.step import Ints
 from sglc.errors import EngineError
+
+if TYPE_CHECKING:
+    from sglc.backend.claim import Claim
+    from sglc.backend.eviction import Entry, Order, Outlook
 
 
 class Node:
@@ -19,7 +23,7 @@ class Node:
     leaves the node at the end of its path. Only `RadixTree` writes to it.
     """
 
-    __slots__ = ("children", "depth", "last_use", "locks", "parent", "queued", "slots", "tokens")
+    __slots__ = ("children", "claims", "depth", "holders", "last_use", "locks", "parent", "queued", "slots", "tokens")
 
     def __init__(self, parent: Node | None, tokens: Ints, slots: Ints, last_use: int) -> None:
         self.parent = parent
@@ -29,13 +33,16 @@ class Node:
         self.depth: int = len(tokens) + (parent.depth if parent is not None else 0)  # tokens from the root to its end
         self.last_use = last_use
         self.locks = 0  # at least as many as any child has
-        self.queued = False  # in the heap of what can be evicted
+        self.claims = 0  # those that end here or further down
+        self.holders: dict[Claim, None] | None = None  # those that end here; a dict once there was one
+        self.queued: Entry | None = None  # its entry among what can be evicted
 
 
 class RadixTree:
     """A prefix tree of token runs that owns the KV slots in it.
 
-    Every walk is a loop, so a path may have any number of nodes. Tokens and slots are int64 arrays.
+    Every walk is a loop, so a path may have any number of nodes. Tokens and slots are int64 arrays. What is locked
+    stays; what is claimed goes after all that is not, and a claim whose node went is one of the node above.
     """
 
     def __init__(self, pool: KvPool) -> None:
@@ -45,9 +52,13 @@ class RadixTree:
         self.root = Node(None, nothing, nothing, 0)
         self.size = 0  # tokens in the tree
         self.evictable = 0  # tokens in nodes that nobody locks
+        self.claimed = 0  # of these, tokens in nodes that somebody claims
         self._clock = 0
-        self._heap: list[tuple[int, int, Node]] = []  # (priority when queued, a distinct number, node)
-        self._numbers = counter()
+        self._queue = EvictionQueue()
+
+    def expect(self, outlook: Outlook) -> None:
+        """Evict what is used last first, as far as `outlook` knows of uses to come."""
+        self._queue.outlook = outlook
 
     @property
     def protected(self) -> int:
@@ -64,17 +75,7 @@ class RadixTree:
 
     def peek(self, tokens: Ints) -> int:
         """Return the length that `match` would match, and change nothing."""
-        node, matched = self.root, 0
-        while matched < len(tokens):
-            child = node.children.get(tokens.item(matched))
-            if child is None:
-                break
-            shared = _shared(child.tokens, tokens, matched)
-            matched += shared
-            if shared < len(child.tokens):
-                break
-            node = child
-        return matched
+        return self._walk(tokens)[1]
 
     def slots_of(self, node: Node) -> Ints:
         """Return the slots of the path from the root to the end of `node`, [node.depth]; not to be written to."""
@@ -104,7 +105,7 @@ class RadixTree:
         added = len(tokens) - present
         self.size += added
         self.evictable += added
-        self._queue(leaf)
+        self._queue.put(leaf)
         return leaf, present
 
     def lock(self, node: Node) -> None:
@@ -113,6 +114,8 @@ class RadixTree:
         while node.parent is not None:
             if not node.locks:
                 self.evictable -= len(node.tokens)
+                if node.claims:
+                    self.claimed -= len(node.tokens)
             node.locks += 1
             node = node.parent
 
@@ -128,44 +131,85 @@ class RadixTree:
             node.last_use = self._clock
             if not node.locks:
                 self.evictable += len(node.tokens)
+                if node.claims:
+                    self.claimed += len(node.tokens)
             node = node.parent
-        self._queue(end)
+        self._queue_leaf(end)
 
-    def evict(self, count: int) -> int:
+    def claim(self, node: Node, claim: Claim) -> None:
+        """Let the path from the root to `node` go after all that nobody claims, until `drop_claim`."""
+        self._require(node)
+        claim.node = node
+        if node.holders is None:
+            node.holders = {}
+        node.holders[claim] = None
+        while node.parent is not None:
+            if not node.claims and not node.locks:
+                self.claimed += len(node.tokens)
+            node.claims += 1
+            node = node.parent
+
+    def drop_claim(self, claim: Claim) -> None:
+        """Undo `claim`; nothing if it was undone before."""
+        node, claim.node = claim.node, None
+        if node is None:
+            return
+        assert node.holders is not None
+        del node.holders[claim]
+        end = node
+        while node.parent is not None:
+            node.claims -= 1
+            if not node.claims and not node.locks:
+                self.claimed -= len(node.tokens)
+            node = node.parent
+        self._queue_leaf(end)
+
+    def reconsider(self, tokens: Ints) -> None:
+        """Learn that a use of `tokens` will not come: what they would have used may go earlier."""
+        node, _ = self._walk(tokens)
+        self._queue_leaf(node)
+
+    def evict(self, count: int, spared: Order | None = None) -> int:
         """Release the slots of `count` tokens, or of all that are not locked if they are fewer; return how many.
 
-        Takes the least recently used leaf, from its end, so a leaf that is longer than needed keeps its start.
+        Takes from leaves, from their ends, in the order of `EvictionQueue`; so a leaf that is longer than needed keeps
+        its start. Spares what is claimed with an order before `spared`.
         """
         freed: list[Ints] = []
         wanted = count
-        while wanted > 0 and (leaf := self._first_to_go()) is not None:
-            kept = len(leaf.slots) - wanted
-            if kept > 0:
-                freed.append(leaf.slots[kept:])
+        while wanted > 0 and (found := self._queue.first(spared)) is not None:
+            leaf, depth = found
+            taken = min(wanted, leaf.depth - depth)
+            kept = len(leaf.slots) - taken
+            freed.append(leaf.slots[kept:])
+            wanted -= taken
+            if leaf.claims:
+                self.claimed -= taken
+            if kept:
                 leaf.tokens, leaf.slots = leaf.tokens[:kept], leaf.slots[:kept]
-                leaf.depth -= wanted
-                wanted = 0
+                leaf.depth -= taken
             else:
-                freed.append(leaf.slots)
-                wanted -= len(leaf.slots)
                 self._drop_first(leaf)
         return self._give_back(freed)
 
     def reset(self) -> None:
         """Forget everything that is not locked."""
         freed: list[Ints] = []
-        open_nodes = [self.root]
+        open_nodes = [(self.root, self.root)]
         while open_nodes:
-            node = open_nodes.pop()
-            open_nodes.extend(node.children.values())
+            node, above = open_nodes.pop()  # above: the last one on the way to it that stays
             if node.locks or node is self.root:
+                open_nodes.extend((child, node) for child in node.children.values())
                 node.children = {token: child for token, child in node.children.items() if child.locks}
-                node.queued = False
+                node.queued = None
             else:
+                open_nodes.extend((child, above) for child in node.children.values())
                 freed.append(node.slots)
                 node.children = {}
                 node.parent = None
-        self._heap.clear()
+                _move_claims(node, above)
+        self._queue.clear()
+        self.claimed = 0
         self._give_back(freed)
 
     def check(self, held: int = 0) -> None:
@@ -175,17 +219,16 @@ class RadixTree:
         for node in nodes:
             _check_node(node)
         size = sum(len(node.tokens) for node in nodes)
-        evictable = sum(len(node.tokens) for node in nodes if not node.locks)
+        evictable = [node for node in nodes if not node.locks]
         _wanted("tokens in the tree", self.size, size)
-        _wanted("evictable tokens", self.evictable, evictable)
+        _wanted("evictable tokens", self.evictable, sum(len(node.tokens) for node in evictable))
+        _wanted("claimed tokens", self.claimed, sum(len(node.tokens) for node in evictable if node.claims))
         _wanted("slots free, cached or held", self.pool.free + size + held, self.pool.capacity)
         slots = np.concatenate([self.root.slots, *(node.slots for node in nodes)])
         _wanted("distinct slots in the tree", len(np.unique(slots)), size)
-        queued = {id(node) for _, _, node in self._heap}
-        _wanted("distinct nodes in the heap", len(queued), len(self._heap))
-        _wanted("nodes marked as queued", sum(node.queued for node in nodes), len(queued))
-        leaves = [node for node in nodes if not node.locks and not node.children]
-        _wanted("evictable leaves in the heap", sum(id(leaf) in queued for leaf in leaves), len(leaves))
+        _wanted("nodes marked as queued", sum(bool(node.queued) for node in nodes), len(self._queue.entries()))
+        leaves = [node for node in evictable if not node.children]
+        _wanted("evictable leaves marked as queued", sum(bool(leaf.queued) for leaf in leaves), len(leaves))
 
     def pretty(self) -> str:
         """Return the tree as text, a node a line, indented where paths part."""
@@ -194,7 +237,8 @@ class RadixTree:
         while open_nodes:
             node, indent = open_nodes.pop()
             start = " ".join(map(str, node.tokens[:8].tolist())) + (" …" if len(node.tokens) > 8 else "")
-            lines.append(f"{'  ' * indent}{start} [{len(node.tokens)}] locks={node.locks} used={node.last_use}")
+            claims = f" claims={node.claims}" if node.claims else ""
+            lines.append(f"{'  ' * indent}{start} [{len(node.tokens)}] locks={node.locks}{claims} used={node.last_use}")
             deeper = indent + (len(node.children) > 1)
             open_nodes.extend((child, deeper) for child in reversed(node.children.values()))
         return "\n".join(lines)
@@ -206,6 +250,20 @@ class RadixTree:
             nodes.extend(node.children.values())
         return nodes
 
+    def _walk(self, tokens: Ints) -> tuple[Node, int]:
+        """Return the deepest node whose path is a prefix of `tokens`, and how many of these are in the tree."""
+        node, matched = self.root, 0
+        while matched < len(tokens):
+            child = node.children.get(tokens.item(matched))
+            if child is None:
+                break
+            shared = shared_length(child.tokens, tokens, matched)
+            matched += shared
+            if shared < len(child.tokens):
+                break
+            node = child
+        return node, matched
+
     def _descend(self, node: Node, tokens: Ints) -> Node:
         """Follow `tokens` down from `node` as far as they go, marking the path; split where they leave a run."""
         now, matched, total = self._clock, 0, len(tokens)
@@ -214,7 +272,7 @@ class RadixTree:
             child = node.children.get(tokens.item(matched))
             if child is None:
                 break
-            shared = _shared(child.tokens, tokens, matched)
+            shared = shared_length(child.tokens, tokens, matched)
             matched += shared
             node = child if shared == len(child.tokens) else self._split(child, shared)
             node.last_use = now
@@ -223,12 +281,12 @@ class RadixTree:
     def _split(self, node: Node, at: int) -> Node:
         """Put a new node that takes the first `at` tokens of `node` above it, and return the new one.
 
-        `node` stays the end of its path, so the locks of whoever holds it stay right.
+        `node` stays the end of its path, so the locks and claims of whoever holds it stay right.
         """
         parent = node.parent
         assert parent is not None, "the root has no tokens to split"
         upper = Node(parent, node.tokens[:at].copy(), node.slots[:at].copy(), self._clock)
-        upper.locks = node.locks
+        upper.locks, upper.claims = node.locks, node.claims
         parent.children[upper.tokens.item(0)] = upper
         node.tokens, node.slots = node.tokens[at:].copy(), node.slots[at:].copy()
         node.parent = upper
@@ -240,43 +298,20 @@ class RadixTree:
         if node.parent is None and node is not self.root:
             raise EngineError("found a node that was evicted; wanted one that was locked while it was held")
 
-    def _priority(self, node: Node) -> int:
-        """Return when `node` may go, the least first. A queued node's priority may rise, but never fall."""
-        return node.last_use
-
-    def _queue(self, node: Node) -> None:
-        """Put `node` in the heap if it is a leaf that nobody locks.
-
-        A node has one entry at most, and nothing is taken out or moved when it is used, locked or given a child:
-        an entry that has become wrong is put right when it reaches the top (`_first_to_go`).
-        """
-        if not node.queued and not node.children and not node.locks and node.parent is not None:
-            node.queued = True
-            heappush(self._heap, (self._priority(node), next(self._numbers), node))
-
-    def _first_to_go(self) -> Node | None:
-        """Return the leaf to evict next, whose entry is then at the top of the heap; None if all is locked."""
-        heap = self._heap
-        while heap:
-            priority, number, node = heap[0]
-            if node.locks or node.children:
-                heappop(heap)
-                node.queued = False
-            elif (now := self._priority(node)) != priority:
-                heapreplace(heap, (now, number, node))
-            else:
-                return node
-        return None
+    def _queue_leaf(self, node: Node) -> None:
+        """Let `node` be evicted if it is a leaf that nobody locks."""
+        if not node.locks and not node.children and node.parent is not None:
+            self._queue.put(node)
 
     def _drop_first(self, leaf: Node) -> None:
-        """Take the leaf at the top of the heap out of the tree; its parent may be a leaf then."""
-        heappop(self._heap)
+        """Take the leaf that is evicted next out of the tree; its parent may be a leaf then."""
+        self._queue.remove_first()
         parent = leaf.parent
         assert parent is not None, "the root is never queued"
         del parent.children[leaf.tokens.item(0)]
         leaf.parent = None
-        leaf.queued = False
-        self._queue(parent)
+        _move_claims(leaf, parent)
+        self._queue_leaf(parent)
 
     def _give_back(self, freed: list[Ints]) -> int:
         """Release the slots of tokens that left the tree; return how many."""
@@ -289,7 +324,7 @@ class RadixTree:
         return len(slots)
 
 
-def _shared(run: Ints, tokens: Ints, start: int) -> int:
+def shared_length(run: Ints, tokens: Ints, start: int) -> int:
     """Return how many tokens of `run` are at the start of `tokens[start:]`; the first is known to be."""
     rest = tokens[start : start + len(run)]
     if rest.tobytes() == run.tobytes():  # the usual case, and faster than an elementwise comparison
@@ -297,6 +332,14 @@ def _shared(run: Ints, tokens: Ints, start: int) -> int:
     differs = rest != run[: len(rest)]
     first = int(differs.argmax())
     return first if differs[first] else len(rest)
+
+
+def _move_claims(node: Node, above: Node) -> None:
+    """Let the claims that end at a node, which has left the tree, end at one above it, which counts them already."""
+    if node.holders:
+        for claim in node.holders:
+            claim.node = above
+        above.holders = {**(above.holders or {}), **node.holders}
 
 
 def _check_node(node: Node) -> None:
@@ -309,6 +352,9 @@ def _check_node(node: Node) -> None:
     locks_below = sum(child.locks for child in node.children.values())
     if node.locks < locks_below:
         raise EngineError(f"found {node.locks} locks of a node; wanted {locks_below} or more, as of its children")
+    holders = node.holders or {}
+    _wanted("claims of a node", node.claims, len(holders) + sum(child.claims for child in node.children.values()))
+    _wanted("claims that know where they end", sum(claim.node is node for claim in holders), len(holders))
 
 
 def _wanted(what: str, found: int, wanted: int) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 
+from sglc.backend.admission import Admission
 from sglc.backend.counters import Counters
+from sglc.backend.eviction import Order
+from sglc.backend.kept import Kept
 from sglc.backend.kv_pool import KvPool
+from sglc.backend.outlook import Outlook
 from sglc.backend.radix import RadixTree
 from sglc.backend.sequence import Sequence
+from sglc.backend.waiting import WaitingLine
 from sglc.errors import EngineError
 
-_LEAST_RATIO, _FIRST_RATIO = 0.1, 0.3
+_MOST_STEPS = 8
+"""After so many steps it is looked anew whether there is room, even if nothing has ended."""
+
+_EARLY = 4
+"""Where room is short, one in so many of those that run may have begun before what it may go on with was said."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +39,9 @@ class Scheduler:
     that can run is never preempted, so one that fits the pool alone always finishes. KV of a prompt belongs to
     the radix tree from the step that computes it; whoever shares it may join that very step. With `tree` None
     nothing is shared: the reference that the cache is checked against.
+
+    Of planned sequences more is known: what waits tells what KV is used next, claims what is gone on from; and a row is
+    begun when it fits to its end.
     """
 
     def __init__(
@@ -41,9 +52,17 @@ class Scheduler:
         self._counters = counters
         self._max_step_tokens = max_step_tokens
         self._max_running = max_running
-        self._waiting: list[tuple[tuple[int, ...], Sequence]] = []
+        outlook = Outlook()
+        if tree is not None:
+            tree.expect(outlook)
+        self.kept = Kept(tree)
+        self._waiting = WaitingLine(outlook, tree)
+        self._steps = 0
         self._running: list[Sequence] = []  # oldest first
-        self._output_ratio = _FIRST_RATIO  # share of max_new_tokens that running sequences are expected to use
+        self._admission = Admission(pool, tree, self.kept)
+        self._blocked: tuple[Sequence, int, int] | None = None  # who had no room, the sequences over by then, the step
+        self._over = 0
+        self._short = False  # planned ones have waited for room since nobody did
         self.failed: list[tuple[Sequence, Exception]] = []
 
     @property
@@ -53,30 +72,36 @@ class Scheduler:
 
     def add(self, sequence: Sequence) -> None:
         """Let a sequence wait for its turn."""
-        heapq.heappush(self._waiting, (sequence.order, sequence))
+        self._waiting.add(sequence)
 
     def plan(self) -> list[Work]:
         """Choose the next step's work and give it slots; [] if nothing can run."""
+        self._steps += 1
         self._drop_cancelled()
         planned: dict[int, Work] = {}
         budget = self._plan_running(planned)
         self._admit(planned, budget)
-        self._output_ratio = max(_LEAST_RATIO, self._output_ratio * 0.995)
+        self.kept.extend_pins()
+        self._admission.step()
         return list(planned.values())
 
-    def finish(self, sequence: Sequence) -> None:
-        """Take a sequence out; its KV stays in the tree for those who come after."""
+    def finish(self, sequence: Sequence, *, complete: bool = False) -> None:
+        """Take a sequence out; its KV stays in the tree for those who come after, claimed if it is complete."""
         self._running.remove(sequence)
-        self._release(sequence)
+        self._release(sequence, claimed=complete)
+        self._waiting.over(sequence, complete=complete)
+        self._admission.finished(sequence)
+        self._over += 1
 
     def fail_all(self) -> list[Sequence]:
         """Take everything out without trusting any KV, and return the sequences."""
-        gone = self._running + [sequence for _, sequence in self._waiting]
+        gone = self._running + self._waiting.clear()
+        self.kept.forget()
         for sequence in self._running:
             if sequence.node is not None and self._tree is not None:
                 self._tree.unlock(sequence.node)
             self._pool.release(sequence.slots[sequence.shared : sequence.kv])
-        self._running, self._waiting = [], []
+        self._running = []
         if self._tree is not None:
             self._tree.reset()
         return gone
@@ -95,10 +120,10 @@ class Scheduler:
     def _plan_running(self, planned: dict[int, Work]) -> int:
         """Plan the running sequences, decodes before chunks of prompts; return the tokens left in the step."""
         budget = self._max_step_tokens
-        decoding = [s for s in self._running if s.length - s.ready == 1]
-        prefilling = [s for s in self._running if s.length - s.ready > 1]
+        decoding = [s for s in self._running if s.length - s.ready == 1 and s.output]
+        whole = len(decoding) == len(self._running)
         needed = sum(1 for s in decoding if s.kv < s.length)
-        if not prefilling and len(decoding) <= budget and self._make_room(needed):
+        if whole and len(decoding) <= budget and self._make_room_beside(needed):
             slots = self._pool.allocate(needed)
             given = 0
             for sequence in decoding:  # nearly every step of every run: no call per row that can be saved
@@ -108,12 +133,13 @@ class Scheduler:
                     given += 1
                 planned[id(sequence)] = Work(sequence, ready, ready + 1, kv)
             return budget - len(decoding)
+        prefilling = [s for s in self._running if s.length - s.ready > 1 or not s.output]
         for sequence in decoding + prefilling:
             if budget == 0:
                 break
             if not sequence.running:
                 continue  # preempted for the sake of an older one in this loop
-            if sequence.length - sequence.ready > 1:
+            if sequence.length - sequence.ready > 1 or not sequence.output:
                 self._attach(sequence)  # somebody may have computed more of it meanwhile
             end = min(sequence.ready + budget, sequence.target)
             if not self._secure(sequence, end - sequence.kv, planned):
@@ -131,18 +157,31 @@ class Scheduler:
             sequence.assign_slots(self._pool.allocate(end - cached))
         return Work(sequence, sequence.ready, end, cached)
 
-    def _make_room(self, count: int) -> bool:
-        """Evict until `count` slots are free; return whether they are."""
+    def _make_room(self, count: int, spared: Order | None = None) -> bool:
+        """Evict until `count` slots are free, but nothing that was claimed before `spared`; return whether they are."""
         missing = count - self._pool.free
         if missing > 0 and self._tree is not None:
-            self._counters.evicted += self._tree.evict(missing)
+            self._counters.evicted += self._tree.evict(missing, spared)
         return self._pool.free >= count
+
+    def _make_room_beside(self, count: int) -> bool:
+        """Make room as far as that is better than to preempt the youngest running sequence."""
+        return self._pool.free >= count or self._make_room(count, self._running[-1].order)
+
+    def _make_room_alone(self, count: int) -> bool:
+        """Make room for the only running sequence: nothing else is worth more."""
+        while not self._make_room(count):
+            if not self.kept.give_way():
+                return False
+        return True
 
     def _secure(self, sequence: Sequence, count: int, planned: dict[int, Work]) -> bool:
         """Make `count` slots free for a running sequence, preempting younger ones; False if it had to go itself."""
-        while not self._make_room(count):
+        while not self._make_room_beside(count):
             victim = self._running[-1]
             if victim is sequence and len(self._running) == 1:
+                if self._make_room_alone(count):
+                    break
                 self._fail(sequence, sequence.kv + count)
                 return False
             planned.pop(id(victim), None)
@@ -159,7 +198,7 @@ class Scheduler:
 
     def _preempt(self, sequence: Sequence) -> None:
         self._counters.preemptions += 1
-        self._output_ratio = min(1.0, self._output_ratio * 1.5 + 0.1)
+        self._admission.preempted()
         self._running.remove(sequence)
         self._release(sequence)
         self.add(sequence)
@@ -168,34 +207,51 @@ class Scheduler:
 
     def _admit(self, planned: dict[int, Work], budget: int) -> None:
         """Start waiting sequences, oldest first, while their prompts and everybody's expected outputs fit."""
-        if not self._waiting or budget <= 0:
+        waiting, admission = self._waiting, self._admission
+        if not waiting:
+            self._short = False
+        if not waiting or budget <= 0:
             return
-        reserved = sum(self._expected(sequence) for sequence in self._running)
-        while self._waiting and budget > 0 and len(self._running) < self._max_running:
-            sequence = self._waiting[0][1]
-            if sequence.request.cancelled:
-                heapq.heappop(self._waiting)
-                continue
-            self._attach(sequence)
-            expected = self._expected(sequence)
-            evictable = self._tree.evictable if self._tree is not None else 0
-            if self._running and reserved + expected > self._pool.free + evictable:
-                self._detach(sequence)
+        admission.begin(self._running)
+        while budget > 0 and len(self._running) < self._max_running:
+            sequence = waiting.first()
+            if sequence is None or not self._has_room(sequence, budget):
+                if self._short and not waiting.going_on and waiting.hurry(len(self._running) // _EARLY):
+                    continue
                 return
-            heapq.heappop(self._waiting)
+            waiting.take_first()
             self._start(sequence)
-            reserved += expected
+            admission.start(sequence)
             end = min(sequence.ready + budget, sequence.target)
             if end <= sequence.ready:  # all of it is cached and no logits are wanted
                 planned[id(sequence)] = Work(sequence, end, end, sequence.kv)
                 continue
-            if not self._make_room(end - sequence.kv):  # it is alone, or `expected` would have kept it waiting
+            if not self._make_room_alone(end - sequence.kv):  # there is room already unless it is alone
                 self._fail(sequence, end)
                 continue
             work = planned[id(sequence)] = self._assign(sequence, end)
             self._publish(work)
-            reserved -= end - work.cached
+            admission.assign(end - work.cached)
             budget -= end - sequence.ready
+
+    def _has_room(self, sequence: Sequence, budget: int) -> bool:
+        """Whether there is room for a sequence, or it is alone; it has all KV that is there for it then."""
+        planned = sequence.request.planned
+        if planned and self._blocked is not None and self._running:
+            blocked, over, step = self._blocked
+            if blocked is sequence and over == self._over and self._steps < step + _MOST_STEPS:
+                return False
+        self._attach(sequence)
+        first = min(sequence.ready + budget, sequence.target) - sequence.kv
+        if not self._running:
+            return True
+        if self._admission.fits(sequence, going_on=self._waiting.going_on) and self._make_room_beside(first):
+            return True
+        self._detach(sequence)
+        self._blocked = (sequence, self._over, self._steps) if planned else None
+        self._short = planned
+        self.kept.lapse(self._steps)
+        return False
 
     def _start(self, sequence: Sequence) -> None:
         """Move a sequence among the running, at the place of its age."""
@@ -207,11 +263,6 @@ class Scheduler:
         if sequence.cached is None:
             sequence.cached = min(sequence.ready, sequence.prompt_length)
             self._counters.cached += sequence.cached
-
-    def _expected(self, sequence: Sequence) -> int:
-        """Slots a sequence is expected to need beyond those it has."""
-        remaining = sequence.request.params.max_new_tokens - len(sequence.output)
-        return max(0, sequence.target - sequence.kv) + int(remaining * self._output_ratio)
 
     # Slots and their owners
 
@@ -264,13 +315,15 @@ class Scheduler:
         sequence.node = None
         sequence.kv = sequence.shared = sequence.ready = 0
 
-    def _release(self, sequence: Sequence) -> None:
-        """Give up all KV: what was computed stays in the tree until evicted."""
+    def _release(self, sequence: Sequence, *, claimed: bool = False) -> None:
+        """Give up all KV: what was computed stays in the tree until evicted, after the rest if its claim is good."""
         sequence.high_water = max(sequence.high_water, sequence.ready)
         sequence.running = False
         if self._tree is not None and sequence.node is not None:
             if sequence.ready > sequence.shared:
                 self._insert(sequence, sequence.ready)
+            if claimed and sequence.request.claim is not None:
+                self.kept.claim(sequence.request.claim, sequence.node, sequence.order, self._steps)
         self._pool.release(sequence.slots[sequence.shared : sequence.kv])
         self._detach(sequence)
 

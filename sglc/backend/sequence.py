@@ -16,6 +16,7 @@ from sglc.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from sglc.backend.outlook import Use
     from sglc.backend.radix import Node
     from sglc.backend.step import Ints
     from sglc.backend.tokenizer import Tokenizer
@@ -38,11 +39,13 @@ class Sequence:
         "_matcher",
         "_plain",
         "_sent",
+        "behind",
         "cached",
         "constraint_state",
         "counts",
         "end_ids",
         "filled",
+        "follows",
         "high_water",
         "input_logprobs",
         "input_top",
@@ -61,9 +64,11 @@ class Sequence:
         "running",
         "scored",
         "shared",
+        "sibling_logprobs",
         "slots",
         "text",
         "tokenizer",
+        "use",
     )
 
     def __init__(self, request: Request, tokenizer: Tokenizer, order: tuple[int, ...], end_ids: frozenset[int]) -> None:
@@ -73,6 +78,9 @@ class Sequence:
         self.tokenizer = tokenizer
         self.order = order
         self.node: Node | None = None
+        self.use: Use | None = None  # while it waits, if it is planned
+        self.behind: Seq[Sequence] = ()  # once it runs, those of its row that wait for its end
+        self.follows = False  # what it waited for is over: it has that one's room
         self.slots: Ints = np.empty(self.length + min(params.max_new_tokens, 64), np.int64)
         self.kv = self.shared = self.ready = self.high_water = 0
         self.filled = self.relogit = self.refilled = 0
@@ -94,6 +102,7 @@ class Sequence:
             first = int(request.tokens[0])
             self.input_logprobs.append(TokenLogprob(None, first, self.token_text(first)))
         self.input_top: list[list[TokenLogprob]] = []
+        self.sibling_logprobs: dict[int, Seq[float]] = {}
         self.output_logprobs: list[TokenLogprob] = []
         self.output_top: list[list[TokenLogprob]] = []
         self._matcher = stop_matcher(params.stop, params.stop_regex)
@@ -273,6 +282,7 @@ class Sequence:
             output_logprobs=self.output_logprobs or (),
             input_top=self.input_top or (),
             output_top=self.output_top or (),
+            sibling_logprobs=self.sibling_logprobs or None,
         )
 
     def _cut(self, length: int) -> tuple[list[int], str]:

@@ -226,7 +226,7 @@ def test_pretty_indents_where_paths_part() -> None:
         (lambda tree, node: setattr(node, "slots", node.slots[:1]), "slots of a node"),
         (lambda tree, node: setattr(node, "tokens", ints("qrs")), "does not know by its first token"),
         (lambda tree, node: setattr(node, "queued", False), "marked as queued"),
-        (lambda tree, node: tree._heap.clear(), "marked as queued"),
+        (lambda tree, node: tree._queue.clear(), "marked as queued"),
         (lambda tree, node: setattr(tree, "size", 3), "tokens in the tree"),
         (lambda tree, node: tree.pool.allocate(1), "slots free, cached or held"),
     ],

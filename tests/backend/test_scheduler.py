@@ -95,6 +95,12 @@ def test_decodes_go_on_while_a_long_prompt_is_filled() -> None:
         assert len(steps) <= 8 + 12
 
 
+def test_the_last_token_of_a_prompt_that_a_full_step_left_over_is_shared() -> None:
+    with engine_with(max_step_tokens=len(SHARED) - 1) as small:
+        ask(small, [SHARED, [*SHARED, 7]], max_new_tokens=1)
+        assert small.counters.filled == len(SHARED) + 1
+
+
 def test_no_more_run_than_may() -> None:
     with engine_with(max_running=3) as engine:
         steps = steps_of(engine)
@@ -199,7 +205,7 @@ def test_a_sequence_that_waits_holds_no_kv() -> None:
         held: list[int] = []
 
         def look(step: Step) -> None:
-            held.extend(sequence.kv for _, sequence in engine._scheduler._waiting)
+            held.extend(sequence.kv for sequence in engine._scheduler._waiting)
 
         watch(engine, look)
         ask(engine, PROMPTS, max_new_tokens=40, ignore_eos=True)
