@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from sglc.automata.constraint import Constraint
+from sglc.backend.claim import Claim
 from sglc.backend.random_stream import stream_key
 from sglc.backend.step import Ints
 from sglc.ir.sampling import SamplingParams
@@ -37,7 +38,10 @@ LENGTH = Finish("length")
 
 @dataclass(slots=True)
 class Completion:
-    """A finished generation. `tokens` are those kept; `tail` is text of a token that a stop cut in two."""
+    """A finished generation. `tokens` are those kept; `tail` is text of a token that a stop cut in two.
+
+    `sibling_logprobs` has those of the request's `siblings`, by place, in their order.
+    """
 
     text: str
     tokens: Ints
@@ -53,6 +57,7 @@ class Completion:
     output_logprobs: Sequence[TokenLogprob]
     input_top: Sequence[list[TokenLogprob]]
     output_top: Sequence[list[TokenLogprob]]
+    sibling_logprobs: Mapping[int, Sequence[float]] | None = None
 
 
 @dataclass(slots=True)
@@ -81,8 +86,15 @@ Sink = Callable[[Sequence[tuple["Request", Event]]], None]
 class Request:
     """One generation, or with `max_new_tokens` 0 and `score_from` one scoring, of a tokenized prompt.
 
-    `stream_key` selects the random stream, `score_from` the first prompt token whose log-probability is wanted. A
-    request is known by its identity; it holds nothing of the program that made it.
+    `stream_key` selects the random stream, `score_from` the first prompt token whose log-probability is wanted.
+    `siblings` are tokens that might stand at a place of the prompt instead of its own: theirs are wanted, too. Places
+    are behind the first and not before `score_from`. A request is known by its identity; it holds nothing of the
+    program that made it.
+
+    `planned`: it comes from a program whose course is known, so waiting requests tell what KV is used next, and when.
+    The first number of its `priority` is that of its row. `claim` is made good when it has finished: its row goes on
+    from there. `behind` is the claim that it goes on from itself. `ahead` is how many tokens may follow behind its end
+    along the longest way, texts and outputs of the row's later requests.
     """
 
     tokens: Ints
@@ -90,8 +102,13 @@ class Request:
     sink: Sink
     stream_key: int = DEFAULT_KEY
     score_from: int | None = None
+    siblings: Mapping[int, Sequence[int]] | None = None
     constraint: Constraint | None = None
     end_ids: frozenset[int] = frozenset()
     priority: Priority = (0,)
     streamed: bool = False
     cancelled: bool = False
+    planned: bool = False
+    claim: Claim | None = None
+    behind: Claim | None = None
+    ahead: int = 0

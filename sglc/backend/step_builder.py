@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Sequence as Seq
 from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
@@ -102,6 +103,10 @@ def take_scores(logits: Logits, wanted: Wanted) -> None:
     tokens = [int(s.request.tokens[position + 1]) for s, _, position in wanted.scoring]
     tokens += [0] * len(wanted.reporting)
     asked = [s for s, *_ in wanted.scoring] + [s for s, _ in wanted.reporting]
+    families = _families(wanted)
+    for _, row, _, siblings in families:
+        rows += [row] * len(siblings)
+        tokens += siblings
     top = max(s.request.params.top_logprobs_num for s in asked)
     found = logits.logprobs(np.array(rows, np.int64), np.array(tokens, np.int64), top)
     for i, sequence in enumerate(asked):
@@ -113,6 +118,20 @@ def take_scores(logits: Logits, wanted: Wanted) -> None:
             sequence.scored = wanted.scoring[i][2] + 1
         else:
             sequence.output_top.append(best)
+    start = len(asked)
+    for sequence, _, place, siblings in families:
+        end = start + len(siblings)
+        sequence.sibling_logprobs[place] = found.chosen[start:end].tolist()
+        start = end
+
+
+def _families(wanted: Wanted) -> list[tuple[Sequence, int, int, Seq[int]]]:
+    """Return (sequence, row, place, tokens) where more than the log-probability of the prompt's own token is wanted."""
+    return [
+        (s, row, position + 1, s.request.siblings[position + 1])
+        for s, row, position in wanted.scoring
+        if s.request.siblings is not None and position + 1 in s.request.siblings
+    ]
 
 
 def draw_tokens(
