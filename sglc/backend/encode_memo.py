@@ -10,10 +10,19 @@ Key = tuple[str, bool]
 """A text, and whether it begins a prompt."""
 
 
+CAPACITY = 4_000_000
+"""Characters of text that a memo remembers unless told otherwise."""
+
+
+def is_kept(text: str, capacity: int = CAPACITY) -> bool:
+    """Whether a text is short enough to be remembered."""
+    return len(text) * 16 <= capacity
+
+
 class EncodeMemo:
     """A least-recently-used memo of token ids, safe to use from several threads."""
 
-    def __init__(self, capacity: int = 4_000_000) -> None:
+    def __init__(self, capacity: int = CAPACITY) -> None:
         """`capacity` is in characters of text; a text longer than a sixteenth of it is not kept."""
         self._capacity = capacity
         self._size = 0
@@ -35,9 +44,17 @@ class EncodeMemo:
         """Remember these, and forget the least recently used beyond the capacity."""
         with self._lock:
             for key, ids in encodings.items():
-                if len(key[0]) * 16 <= self._capacity and key not in self._entries:
+                if is_kept(key[0], self._capacity) and key not in self._entries:
                     self._entries[key] = ids
                     self._size += len(key[0])
             while self._size > self._capacity:
                 (text, _), _ = self._entries.popitem(last=False)
                 self._size -= len(text)
+
+    def copy(self) -> EncodeMemo:
+        """Return a memo that remembers the same."""
+        with self._lock:
+            other = EncodeMemo(self._capacity)
+            other._entries = self._entries.copy()
+            other._size = self._size
+        return other

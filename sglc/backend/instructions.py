@@ -36,16 +36,19 @@ class Places(Protocol):
 class Instruction:
     """An operation ready to run: takes operands from a row's values and puts its result there, or asks for it.
 
-    `users` wait for it, `drops` are places that nothing needs behind it. Built once a plan, shared by all rows.
+    `users` wait for it, `drops` are places that nothing needs behind it. `continues`: what it makes goes on from the
+    prompt at `source`, without anything said between. Built once a plan, shared by all rows.
     """
 
-    __slots__ = ("drops", "number", "source", "sources", "target", "users")
+    __slots__ = ("continues", "drops", "number", "op", "source", "sources", "target", "users")
 
     asks = False
     """Whether its result comes later: `Execution` completes it then."""
 
     def __init__(self, op: Op, places: Places) -> None:
+        self.op = op
         self.number = 0
+        self.continues = False
         self.users: list[Instruction] = []
         self.drops: tuple[int, ...] = ()
         self.sources = tuple(map(places.of, op.operands))
@@ -54,6 +57,10 @@ class Instruction:
 
     def run(self, execution: Execution, values: Values) -> None:
         """Do it for one row. Raises whatever the row can't go on with."""
+        self.compute(values)
+
+    def compute(self, values: Values) -> None:
+        """Put there what depends on the operands alone; only for what asks nobody."""
         raise NotImplementedError
 
 
@@ -65,11 +72,19 @@ class _Extend(Instruction):
         self._texts = self.sources[1:]
         self._text = self._texts[0] if len(self._texts) == 1 else None
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         if self._text is not None:
             values[self.target] = values[self.source].append(values[self._text])
         else:
             values[self.target] = values[self.source].append(*[values[text] for text in self._texts])
+
+
+class _Arrange(_Extend):
+    __slots__ = ()
+
+    def compute(self, values: Values) -> None:
+        texts = tuple([values[text] for text in self._texts])
+        values[self.target] = values[self.source].append(*values[-1].get(texts, texts))
 
 
 class _Open(Instruction):
@@ -79,35 +94,66 @@ class _Open(Instruction):
         super().__init__(op, places)
         self.role: str = op.attributes["role"]
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         values[self.target] = values[self.source].begin(self.role)
 
 
 class _Close(_Open):
     __slots__ = ()
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         values[self.target] = values[self.source].end(self.role)
 
 
 class _Rest(Instruction):
     __slots__ = ()
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         values[self.target] = values[self.source].rest()
+
+
+class _Tokens(Instruction):
+    __slots__ = ("_ids", "_text")
+
+    def __init__(self, op: Op, places: Places) -> None:
+        super().__init__(op, places)
+        self._text: str = op.attributes["text"]
+        self._ids: tuple[int, ...] = op.attributes["ids"]
+
+    def compute(self, values: Values) -> None:
+        values[self.target] = values[self.source].append_tokens(self._text, self._ids)
+
+
+class Settle(Instruction):
+    """Tokenizes a prompt, for all that go on from it."""
+
+    __slots__ = ()
+    asks = True
+
+    def run(self, execution: Execution, values: Values) -> None:
+        execution.settle(self, values[self.source])
+
+
+class Pin(Instruction):
+    """Leaves a prompt as it is; `Plan` looks for those that are the same in every row."""
+
+    __slots__ = ()
+
+    def compute(self, values: Values) -> None:
+        values[self.target] = values[self.source]
 
 
 class _Text(Instruction):
     __slots__ = ()
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         values[self.target] = values[self.source].text
 
 
 class _Since(Instruction):
     __slots__ = ()
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         earlier, later = self.sources
         values[self.target] = values[later].since(values[earlier])
 
@@ -115,7 +161,7 @@ class _Since(Instruction):
 class _Messages(Instruction):
     __slots__ = ()
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         values[self.target] = values[self.source].messages
 
 
@@ -130,42 +176,42 @@ class _OfAnswer(Instruction):
 class _Meta(_OfAnswer):
     __slots__ = ()
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         values[self.target] = values[self._answer].meta
 
 
 class _Thoughts(_OfAnswer):
     __slots__ = ()
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         values[self.target] = values[self._answer].thoughts
 
 
 class _Concat(Instruction):
     __slots__ = ()
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         values[self.target] = "".join([values[source] for source in self.sources])
 
 
 class _List(Instruction):
     __slots__ = ()
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         values[self.target] = [values[source] for source in self.sources]
 
 
 class _Tuple(Instruction):
     __slots__ = ()
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         values[self.target] = tuple([values[source] for source in self.sources])
 
 
 class _Dict(Instruction):
     __slots__ = ()
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         items = [values[source] for source in self.sources]
         values[self.target] = dict(zip(items[::2], items[1::2], strict=True))
 
@@ -180,7 +226,7 @@ class State(Instruction):
         self._names: Sequence[str] = op.attributes.get("names", ())
         self._answers = tuple(places.find_answer(value) for value in op.operands[1:])
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         held = [values[source] for source in self.sources[1:]]
         answers = [None if place is None else values[place] for place in self._answers]
         values[self.target] = LeftState(values[self.source].rest(), self._names, held, answers)
@@ -189,7 +235,7 @@ class State(Instruction):
 class _Group(Instruction):
     __slots__ = ()
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         values[self.target] = LeftGroup([values[source] for source in self.sources])
 
 
@@ -201,7 +247,7 @@ class _Apply(Instruction):
         self._compute = FUNCTIONS[op.attributes["fn"]].compute
         self._keywords: Sequence[str] = op.attributes.get("keywords", ())
 
-    def run(self, execution: Execution, values: Values) -> None:
+    def compute(self, values: Values) -> None:
         given, named = _arguments(self.sources, self._keywords, values)
         values[self.target] = self._compute(*given, **named)
 
@@ -224,13 +270,19 @@ class Call(Instruction):
 
 
 class Sampling(Instruction):
-    """A generation or choice: beside the prompt behind it and its text, its answer is kept, under the name `site`."""
+    """A generation or choice: beside the prompt behind it and its text, its answer is kept, under the name `site`.
 
-    __slots__ = ("answer", "site", "text")
+    `turn` (none is 0), `keep` and `ahead` are what a plan tells the scheduler.
+    """
+
+    __slots__ = ("ahead", "answer", "keep", "site", "text", "turn")
     asks = True
 
     def __init__(self, op: Op, places: Places) -> None:
         super().__init__(op, places)
+        self.turn: int = op.attributes.get("turn", 0)
+        self.keep: bool = op.attributes.get("keep", False)
+        self.ahead: int = op.attributes.get("ahead", 0)
         self.site: str = op.attributes["site"]
         self.text = places.of(op.results[1])
         self.answer = places.answer(op.results[1])
@@ -254,6 +306,9 @@ class Score(Sampling):
 
     __slots__ = ("location", "method")
 
+    as_tree = False
+    """Whether what choices share is computed once."""
+
     def __init__(self, op: Op, places: Places) -> None:
         super().__init__(op, places)
         self.method = METHODS[op.attributes.get("method", "token_length_normalized")]
@@ -267,13 +322,24 @@ class Score(Sampling):
         execution.score(self, values[self.source], choices)
 
 
+class Choose(Score):
+    """A choice, as a tree of tokens."""
+
+    __slots__ = ()
+    as_tree = True
+
+
 class Release(Instruction):
     """A prompt that nothing needs any more once those that use it are done."""
 
     __slots__ = ()
 
+    def __init__(self, op: Op, places: Places) -> None:
+        super().__init__(op, places)
+        self.drops = (self.source,)
+
     def run(self, execution: Execution, values: Values) -> None:
-        values[self.source] = None
+        """Do nothing: the prompt is dropped behind it."""
 
 
 class Branch(Instruction):
@@ -306,6 +372,10 @@ _NO_KEYWORDS: Mapping[str, Any] = {}
 
 INSTRUCTIONS: Mapping[str, type[Instruction]] = {
     "extend": _Extend,
+    "arrange": _Arrange,
+    "tokens": _Tokens,
+    "settle": Settle,
+    "pin": Pin,
     "open": _Open,
     "close": _Close,
     "rest": _Rest,
@@ -324,6 +394,7 @@ INSTRUCTIONS: Mapping[str, type[Instruction]] = {
     "call": Call,
     "decode": Decode,
     "score": Score,
+    "choose": Choose,
     "release": Release,
 }
 """Operation → its instruction; `const` and `start` need none, and terminators end a block."""

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 from sglc.backend.decoding import Decode as Question
-from sglc.backend.instructions import INSTRUCTIONS, Branch, Decode, Instruction, Release, Sampling, Values
+from sglc.backend.instructions import (
+    INSTRUCTIONS,
+    Branch,
+    Decode,
+    Instruction,
+    Pin,
+    Release,
+    Sampling,
+    Settle,
+    Values,
+)
+from sglc.backend.prompt import Prompt
 from sglc.backend.reasoning import check_model_type
+from sglc.backend.section_reader import NO_ORDERS, SectionReader
 from sglc.backend.transcript import Transcript
-from sglc.ir.functions import FUNCTIONS
+from sglc.ir.effects import may_raise
 from sglc.ir.graph import Block, Graph, Op, Value
 from sglc.ir.sampling import PARAMETER_NAMES, SamplingParams
 from sglc.ir.types import Type
@@ -19,6 +31,10 @@ from sglc.ir.types import Type
 if TYPE_CHECKING:
     from sglc.backend.engine import Engine
     from sglc.backend.roles import Roles
+    from sglc.backend.step import Ints
+
+_COMPUTES = {"extend", "tokens", "settle", "pin", "open", "close", "rest", "text", "since", "concat", "apply"}
+_IMMUTABLE = {Type.PROMPT, Type.TEXT, Type.INT, Type.FLOAT, Type.BOOL, Type.NONE}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +67,8 @@ class Plan:
     """A graph of plan operations, ready for rows. `functions` are those that its calls name.
 
     `calls` is how many calls of host code it has, on all paths together: rows of a plan without any never ask whether
-    what it was captured from still holds.
+    what it was captured from still holds. `ranked` is the place of the prompt that says in which order rows begin.
+    `sections` reads what a row says in the sections that are arranged, None where none are.
 
     Raises ValueError for a graph that is no plan, KeyError for a function that is not given.
     """
@@ -67,11 +84,14 @@ class Plan:
         self.ready = [each for each in self.first.instructions if not builder.missing[each.number]]
         self.samplings: Sequence[Sampling] = builder.samplings
         self.calls = builder.calls
-        self._values: Values = [None] * builder.size
+        self.ranked = builder.ranked
+        self.sections = SectionReader.of(graph)
+        self._values: Values = [None] * builder.size + [NO_ORDERS]  # the last place is for a row's orders
         for place, value in builder.constants.items():
             self._values[place] = value
         self._starts = builder.starts
         self._prompts = builder.prompts
+        self._uniform = builder.uniform
         self._bound: WeakKeyDictionary[Engine, dict[SamplingParams, BoundPlan | None]] = WeakKeyDictionary()
         self._last: tuple[ref[Engine], SamplingParams, BoundPlan | None] | None = None
 
@@ -102,22 +122,44 @@ class Plan:
                 roles[target] = _roles_behind(op, roles[source])
                 if op.name == "decode":
                     questions.append(_question(op, params, in_message=roles[target].role is not None))
+            pinned = [*self._compute_uniform(values, engine)]
         except Exception:  # whatever it is, the eager run meets it where it belongs
             return None
-        return BoundPlan(self, values, questions)
+        return BoundPlan(self, values, questions, pinned)
+
+    def _compute_uniform(self, values: Values, engine: Engine) -> Iterator[Ints]:
+        """Compute what is the same in every row, and yield the tokens of prompts that are pinned."""
+        tokenizer = engine.tokenizer
+        for instruction in self._uniform:
+            if not isinstance(instruction, Settle | Pin):
+                instruction.compute(values)
+                continue
+            transcript: Transcript = values[instruction.source]
+            prompt = transcript.asked_prompt(tokenizer).anchored_inside(tokenizer)
+            if isinstance(instruction, Settle) and not prompt.is_empty:
+                prompt = Prompt(prompt.settled(tokenizer).tokens, (), prompt.started)
+            values[instruction.target] = transcript.anchored(prompt)
+            if isinstance(instruction, Pin) and len(prompt.tokens):
+                yield prompt.tokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoundPlan:
-    """A plan on an engine, with the parameters of a run: the values that all rows start with, and what they ask."""
+    """A plan on an engine, with the parameters of a run: the values that all rows start with, and what they ask.
+
+    `pinned` are the tokens of the prompts whose KV is to stay while a batch runs.
+    """
 
     plan: Plan
     values: Values
     questions: Sequence[Question]
+    pinned: Sequence[Ints] = ()
 
 
 def _roles_behind(op: Op, before: Roles) -> Roles:
     """Return the roles behind an operation on a prompt. Raises ProgramError where they do not allow it."""
+    if op.name in ("settle", "pin"):
+        return before
     if op.name == "open":
         return before.begin(op.attributes["role"])
     return before.written.end(op.attributes["role"]) if op.name == "close" else before.written
@@ -135,6 +177,7 @@ def _question(op: Op, params: SamplingParams, in_message: bool) -> Question:
         reasoning=attributes.get("reasoning"),
         regex=attributes.get("regex"),
         json_schema=attributes.get("json_schema"),
+        shared=attributes.get("shared", False),
         location=op.location,
     )
 
@@ -165,8 +208,11 @@ class _Builder:
         self.starts: list[int] = []
         self.samplings: list[Sampling] = []
         self.calls = 0
+        self.ranked: int | None = None
         self.prompts: list[tuple[Op, int, int]] = []  # operations on prompts, where from, where to
         self.missing: list[int] = []  # how many others each instruction waits for, by its number
+        self.uniform: list[Instruction] = []  # those whose results are the same in every row
+        self._known: set[int] = set()  # the places of what is the same in every row
         self._functions = functions
         self._places = {value: i for i, value in enumerate(graph.arguments)}
         self._answers: dict[Value, int] = {}
@@ -202,8 +248,14 @@ class _Builder:
             self._places.update((result, self._new_place()) for result in op.results)
             if op.name == "const":
                 self.constants[self.of(op.result)] = op.attributes["value"]
+                self._known.add(self.of(op.result))
             elif op.name == "start":
                 self.starts.append(self.of(op.result))
+                self._known.add(self.of(op.result))
+            elif self._is_uniform(op):
+                self._compute_once(op)
+            elif op.name == "rank":
+                self.ranked = self.of(op.operands[0])
             elif op.name == "release":
                 self._release(op, instructions, path, nested)
             else:
@@ -217,7 +269,7 @@ class _Builder:
 
     def _add(self, op: Op, instructions: list[Instruction], path: _Path, nested: bool) -> None:
         """Make an instruction, which waits for its operands; a call also for what may raise before it."""
-        if op.name in ("decode", "score"):
+        if op.name in ("decode", "score", "choose"):
             self._answers[op.results[1]] = self._new_place()
         instruction = INSTRUCTIONS[op.name](op, self)
         awaited = self._makers_of(instruction)
@@ -225,7 +277,7 @@ class _Builder:
             awaited |= dict.fromkeys(path.risks)
             path.risks = [instruction]
             self.calls += 1
-        elif self._may_raise(op):
+        elif may_raise(op, self._constant):  # the eager run raises there, too: no call behind it may run
             path.risks.append(instruction)
         self._take(instruction, instructions, awaited, nested)
         if isinstance(instruction, Sampling):
@@ -241,11 +293,28 @@ class _Builder:
                 path.users.setdefault(place, []).append(instruction)
         if op.results and op.results[0].type is Type.PROMPT:
             self.prompts.append((op, instruction.source, instruction.target))
+            instruction.continues = not isinstance(instruction, Sampling)
+
+    def _is_uniform(self, op: Op) -> bool:
+        """Whether an operation comes to the same in every row, which rows may then have in common."""
+        return (
+            op.name in _COMPUTES
+            and op.result.type in _IMMUTABLE
+            and self._known.issuperset(map(self.of, op.operands))
+            and not may_raise(op, self._constant)
+        )
+
+    def _compute_once(self, op: Op) -> None:
+        instruction = INSTRUCTIONS[op.name](op, self)
+        self.uniform.append(instruction)
+        self._known.add(instruction.target)
+        if op.result.type is Type.PROMPT:
+            self.prompts.append((op, instruction.source, instruction.target))
 
     def _release(self, op: Op, instructions: list[Instruction], path: _Path, nested: bool) -> None:
         """Let a prompt be dropped by its only user, or when all that use it are done."""
         place = self.of(op.operands[0])
-        if place in self.starts:
+        if place in self._known or place == self.ranked:  # rows are compared by it once they have begun
             return
         users = path.users.pop(place, None) or [self._makers[place]]
         if len(users) == 1 and users[0] in instructions:
@@ -270,17 +339,9 @@ class _Builder:
             other.users.append(instruction)
         instructions.append(instruction)
 
-    def _may_raise(self, op: Op) -> bool:
-        """Whether the eager run may raise where this is written: no call behind it may run then.
-
-        It can say yes too often: the eager run has its operands there, too, before it goes on.
-        """
-        if op.name == "apply":
-            function = FUNCTIONS[op.attributes["fn"]]
-            return not (function.total and len(op.operands) == 1 and op.operands[0].type is Type.TEXT)
-        if op.name == "score":
-            return not all(self.constants.get(self.of(choice)) for choice in op.operands[1:])
-        return op.name == "dict"
+    def _constant(self, value: Value) -> Any:
+        """Return a value that is known already, None for others."""
+        return self.constants.get(self.of(value))
 
     def _end(self, terminator: Op, path: _Path) -> End:
         if terminator.name == "eager":

@@ -6,6 +6,7 @@ import hashlib
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -19,6 +20,8 @@ from sglc.backend.detokenizer import Detokenizer
 from sglc.backend.dummy_prefix import without_dummy_prefix
 from sglc.backend.encode_memo import EncodeMemo
 from sglc.backend.roles import Roles
+from sglc.backend.spelling import TokenizerSpelling
+from sglc.backend.text_growth import most_tokens_of_a_byte
 from sglc.backend.token_bytes import decoder_of, token_bytes
 from sglc.backend.tokenizer_files import (
     DATA,
@@ -88,7 +91,7 @@ class Tokenizer:
         source = chat_template if chat_template is not None else template_source(config)
         variables = template_variables(config)
         self.chat = ChatTemplate(source, variables=variables, special_ids=self.special_ids) if source else None
-        self._memo = EncodeMemo()
+        self.memo = EncodeMemo()
         self._whole_texts: dict[int, str] = {}
         self._refuse_special_tokens_from_text()
 
@@ -125,10 +128,36 @@ class Tokenizer:
         return Roles(self.chat)
 
     @cached_property
+    def spelling(self) -> TokenizerSpelling:
+        """How it takes text apart, for passes that ask where tokens end for certain."""
+        return TokenizerSpelling(self._backend, self._vocab)
+
+    @cached_property
+    def most_tokens_of_a_byte(self) -> int:
+        """How many tokens a byte of text can become, one at the beginning left out."""
+        return most_tokens_of_a_byte(self._backend, self._vocab)
+
+    @property
+    def has_dummy_prefix(self) -> bool:
+        """Whether the first text of a prompt is encoded in a way of its own."""
+        return self._continuing is not self._backend
+
+    @cached_property
     def fingerprint(self) -> str:
         """A short text that is equal for equal tokenizers with equal chat templates."""
         parts = (self._backend.to_str(), self.chat.source if self.chat else "", str(self.eos_id), str(self.prefix))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    @cached_property
+    def for_passes(self) -> Tokenizer:
+        """The same tokenizer with a memo of its own: runs do not find there what passes have encoded."""
+        return self.with_memo(EncodeMemo())
+
+    def with_memo(self, memo: EncodeMemo) -> Tokenizer:
+        """Return the same tokenizer with a memo of its own."""
+        other = copy(self)
+        other.memo = memo
+        return other
 
     def encode(self, text: str, *, at_start: bool = False) -> list[int]:
         """Return the token ids of a text."""
@@ -138,7 +167,7 @@ class Tokenizer:
         """Return the token ids of each text; on several cores when there are many."""
         prefixes = self._continuing is not self._backend
         keys = [(text, prefixes and bool(first)) for text, first in zip(texts, at_start, strict=True)]
-        found = self._memo.get_many(keys)
+        found = self.memo.get_many(keys)
         missing = [key for key in keys if key not in found]
         if missing:
             found |= self._encode_new(dict.fromkeys(missing))
@@ -150,18 +179,22 @@ class Tokenizer:
         A token that holds a part of a character ends after that character.
         """
         ids = self.encode(text, at_start=at_start)
+        return ids, self.token_ends(text, ids, at_start=at_start)
+
+    def token_ends(self, text: str, ids: Sequence[int], *, at_start: bool = False) -> list[int]:
+        """Return where the span of each token ends, as `encode_with_ends` does, given the ids of the text."""
         pieces = [self.token_bytes[i] for i in ids]
         data, written = text.encode(), b"".join(pieces)
         if not written.endswith(data):  # a normalizer changed the text
             backend = self._backend if at_start else self._continuing
             offsets = backend.encode(text, add_special_tokens=False).offsets
-            return ids, list(accumulate((end for _, end in offsets), max))
+            return list(accumulate((end for _, end in offsets), max))
         dummy = len(written) - len(data)
         byte_ends = [max(0, end - dummy) for end in accumulate(map(len, pieces))]
         if len(data) == len(text):
-            return ids, byte_ends
+            return byte_ends
         starts = list(accumulate((len(char.encode()) for char in text), initial=0))
-        return ids, [bisect_left(starts, end) for end in byte_ends]
+        return [bisect_left(starts, end) for end in byte_ends]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of the tokens' bytes, U+FFFD for what is not UTF-8."""
@@ -202,7 +235,7 @@ class Tokenizer:
             for text, ids in zip(texts, _encode_with(backend, texts), strict=True):
                 result[text, wanted] = ids
         self.calls += len(result)
-        self._memo.put_many(result)
+        self.memo.put_many(result)
         return result
 
     def _with_dummy_prefix(self, text: str) -> str:

@@ -29,14 +29,20 @@ class Answer(Protocol):
 
 
 class _Piece:
-    """A text behind earlier ones, ordinary or of the chat template; forks share what is before."""
+    """A text behind earlier ones, ordinary or of the chat template; forks share what is before.
 
-    __slots__ = ("before", "template", "text")
+    `ids` are those of text whose tokens are known, whatever is before it or will follow.
+    """
 
-    def __init__(self, before: _Piece | None, text: str, template: bool = False) -> None:
+    __slots__ = ("before", "ids", "template", "text")
+
+    def __init__(
+        self, before: _Piece | None, text: str, template: bool = False, ids: tuple[int, ...] | None = None
+    ) -> None:
         self.before = before
         self.text = text
         self.template = template
+        self.ids = ids
 
 
 class _Message:
@@ -49,6 +55,13 @@ class _Message:
         self.role = role
         self.start = start
         self.last = last
+
+
+class _Anchor(NamedTuple):
+    """A prompt up to and with a piece, as far in tokens as it was made so."""
+
+    last: _Piece | None
+    prompt: Prompt
 
 
 class Transcript(NamedTuple):
@@ -65,6 +78,7 @@ class Transcript(NamedTuple):
     answer: Answer | None = None  # of the last generation or choice that fixed the tokens of all before it
     settled: Ints | None = None  # those tokens
     fixed: _Piece | None = None  # its text
+    anchor: _Anchor | None = None  # behind that, what has been tokenized once for all that go on from it
 
     def append(self, *texts: str) -> Transcript:
         """Return this prompt with ordinary texts behind it. Raises TypeError for what is no text."""
@@ -74,8 +88,13 @@ class Transcript(NamedTuple):
             raise TypeError(f"found {text!r} of type {type(text).__name__}; wanted text")
         if not text:
             return written
-        roles, last, start, message, answer, settled, fixed = written
-        return Transcript(roles, _Piece(last, text), start, message, answer, settled, fixed)
+        roles, last, start, message, answer, settled, fixed, anchor = written
+        return Transcript(roles, _Piece(last, text), start, message, answer, settled, fixed, anchor)
+
+    def append_tokens(self, text: str, ids: tuple[int, ...]) -> Transcript:
+        """Return this prompt with ordinary text behind it, whose tokens are known."""
+        written = self if self.roles.due is None else self._write(before_text=True)
+        return written._replace(last=_Piece(written.last, text, ids=ids))
 
     def begin(self, role: str) -> Transcript:
         """Return this prompt with a message open. Raises ProgramError inside another one or for want of a template."""
@@ -96,10 +115,10 @@ class Transcript(NamedTuple):
 
         `asked` is the prompt it was asked with, in tokens.
         """
-        roles, last, start, message, before, settled, fixed = self
+        roles, last, start, message, before, settled, fixed, anchor = self
         grown = _Piece(last, answer.text)
         if answer.reasoning is not None:
-            return Transcript(roles, grown, start, message, before, settled, fixed)
+            return Transcript(roles, grown, start, message, before, settled, fixed, anchor)
         return Transcript(roles, grown, start, message, answer, asked.tokens, grown)
 
     @property
@@ -123,33 +142,52 @@ class Transcript(NamedTuple):
         return found[::-1]
 
     def prompt(self, tokenizer: Tokenizer) -> Prompt:
-        """Return the tokens that are fixed, and the text behind them."""
-        prompt = _EMPTY
-        if self.answer is not None and self.settled is not None:
-            prompt = self.answer.behind(Prompt(self.settled, (), started=True))
-        last, fixed = self.last, self.fixed
-        if last is fixed:
+        """Return the tokens that are fixed, and the text behind them, whatever is known of its tokens."""
+        return self._behind(self.fixed, self._answered_prompt(), tokenizer, known=False)
+
+    def asked_prompt(self, tokenizer: Tokenizer) -> Prompt:
+        """Return the same prompt with what is known of its tokens: nothing is tokenized twice for requests."""
+        if self.anchor is not None:
+            return self._behind(self.anchor.last, self.anchor.prompt, tokenizer, known=True)
+        return self._behind(self.fixed, self._answered_prompt(), tokenizer, known=True)
+
+    def anchored(self, prompt: Prompt) -> Transcript:
+        """Return the same with what has been made of its `asked_prompt`, for all that go on from it."""
+        return self._replace(anchor=_Anchor(self.last, prompt))
+
+    def _answered_prompt(self) -> Prompt:
+        """Return the prompt up to and with the last answer that fixed the tokens of all before it."""
+        if self.answer is None or self.settled is None:
+            return _EMPTY
+        return self.answer.behind(Prompt(self.settled, (), started=True))
+
+    def _behind(self, start: _Piece | None, prompt: Prompt, tokenizer: Tokenizer, known: bool) -> Prompt:
+        """Return a prompt that ends with the piece `start`, with all behind that."""
+        last = self.last
+        if last is start:
             return prompt
-        if last is not None and last.before is fixed and not last.template:
+        if last is not None and last.before is start and not last.template and last.ids is None:
             return prompt.append(last.text)
         ordinary: list[str] = []
-        for piece in reversed([*_back(last, fixed)]):
-            if not piece.template:
+        for piece in reversed([*_back(last, start)]):
+            if piece.template:
+                prompt = prompt.append("".join(ordinary))
+                ordinary.clear()
+                pieces = tokenizer.template_pieces(piece.text, at_start=prompt.is_empty)
+                prompt = prompt.append_template(pieces, tokenizer.prefix)
+            elif known and piece.ids is not None:
+                prompt = prompt.append("".join(ordinary)).append_tokens(piece.ids)
+                ordinary.clear()
+            else:
                 ordinary.append(piece.text)
-                continue
-            prompt = prompt.append("".join(ordinary))
-            ordinary.clear()
-            at_start = not prompt.started and not prompt.tail
-            pieces = tokenizer.template_pieces(piece.text, at_start=at_start)
-            prompt = prompt.append_template(pieces, tokenizer.prefix)
         return prompt.append("".join(ordinary))
 
     def _write(self, before_text: bool) -> Transcript:
-        roles, last, start, message, answer, settled, fixed = self
+        roles, last, start, message, answer, settled, fixed, anchor = self
         due = roles.due
         assert due is not None  # the callers have looked
         last = _Piece(last, due.before_text if before_text else due.text, template=True)
-        return Transcript(roles.written, last, last if due.opens else start, message, answer, settled, fixed)
+        return Transcript(roles.written, last, last if due.opens else start, message, answer, settled, fixed, anchor)
 
 
 _EMPTY = Prompt()

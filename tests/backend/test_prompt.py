@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import FrozenInstanceError
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sglc.backend.prompt import Prompt
+from sglc.backend.prompt import Piece, Prompt
+
+if TYPE_CHECKING:
+    from sglc.backend.tokenizer import Tokenizer
 
 PREFIX = (1,)
 
@@ -96,3 +100,54 @@ def test_extending_takes_arrays_and_lists() -> None:
     assert base.extended(ids).tokens.tolist() == base.extended([5, 6]).tokens.tolist()
     assert base.tokens.tolist() == [*PREFIX, *encode("a")]
     assert base.extended([]).tokens.dtype == np.int64
+
+
+def test_text_whose_ids_are_known_is_not_tokenized() -> None:
+    prompt = Prompt().append_tokens((7, 8)).append("ab").append_tokens((9,)).append("c")
+    assert prompt.texts(True) == [("ab", False), ("c", False)]
+    assert tokens(prompt) == [*PREFIX, 7, 8, *encode("ab"), 9, *encode("c")]
+    behind_a_special_token = Prompt().append_template([3], PREFIX).append("ab").append_tokens((9,))
+    assert behind_a_special_token.texts(True) == [("ab", True)]
+    assert tokens(behind_a_special_token) == [3, *encode("ab"), 9]
+
+
+def test_a_template_leaves_out_its_prefix_behind_anchored_text() -> None:
+    """What has been tokenized ahead goes on as text would."""
+    prompt = Prompt().append("ab")
+    anchored = prompt.anchored([encode("ab")], PREFIX)
+    assert (anchored.tail, anchored.tokens.tolist()) == ((), [*PREFIX, *encode("ab")])
+    templates: tuple[list[Piece], ...] = ([1, 3, "x"], [3, "x"])
+    for template in templates:
+        wanted = settled(prompt.append_template(template, PREFIX).append("cd")).tokens.tolist()
+        assert settled(anchored.append_template(template, PREFIX).append("cd")).tokens.tolist() == wanted
+    assert Prompt().anchored([], PREFIX).is_empty
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
+    "texts", [(), ("ab",), (3, "ab"), (3,), ("ab", 3, "cd"), ("ab", (9,)), ((9,), "cd"), ("a", (9,), "b", 3)]
+)
+def test_all_but_the_last_text_is_anchored(texts: tuple[Piece, ...], restarts: bool) -> None:
+    prompt = Prompt(tail=texts)
+    letters = Letters(restarts)
+    anchored = prompt.anchored_inside(cast("Tokenizer", letters))
+    after, wanted = (letters.ids(each.append("z")) for each in (anchored, prompt))
+    assert after == wanted
+    assert len(anchored.tail) <= 1 + restarts
+
+
+class Letters(NamedTuple):
+    """A tokenizer with one id per character, and one more where a text begins."""
+
+    restarts_after_special: bool
+    prefix: tuple[int, ...] = PREFIX
+
+    def encode_batch(self, texts: Sequence[str], at_start: Sequence[bool]) -> list[list[int]]:
+        """Return the ids of each text."""
+        return [[2] * first + encode(text) for text, first in zip(texts, at_start, strict=True)]
+
+    def ids(self, prompt: Prompt) -> list[int]:
+        """Return a prompt's tokens."""
+        texts = prompt.texts(self.restarts_after_special)
+        encoded = self.encode_batch([t for t, _ in texts], [s for _, s in texts])
+        return [*map(int, prompt.settle(encoded, PREFIX).tokens)]
