@@ -15,7 +15,7 @@ DEVICES = ("cpu", "cuda")
 
 
 def load(
-    spec: str,
+    spec: str | Model,
     *,
     tokenizer: Tokenizer | str | Path | None,
     device: str,
@@ -26,11 +26,14 @@ def load(
     trust_remote_code: bool,
 ) -> tuple[Model, Tokenizer, int]:
     """Return the model behind `spec` with its KV allocated, its tokenizer, and how many tokens the KV holds."""
+    if not isinstance(spec, str):
+        return spec, _tokenizer(tokenizer, None, chat_template), _allocate(spec, kv_tokens)
     if spec.startswith("replay:"):
         if device not in DEVICES:
             raise InputError(f"found device {device!r}; wanted one of {', '.join(DEVICES)}")
+        source = _check_replayed(spec)
         own = _tokenizer(tokenizer, None, chat_template)
-        replayed = _replay_model(spec.removeprefix("replay:"), own, plant)
+        replayed = _replay_model(source, own, plant)
         return replayed, own, _allocate(replayed, kv_tokens)
     from sglc.backend.checkpoint import resolve_model
     from sglc.backend.model import load_model
@@ -48,14 +51,34 @@ def load(
         return loader.submit(work).result()
 
 
+def load_tokenizer(spec: str, tokenizer: str | None, chat_template: str | None) -> tuple[Tokenizer, int | None]:
+    """Return the tokenizer of the model behind `spec`, and the model's greatest length if that is written down.
+
+    No weights are read.
+    """
+    if spec.startswith("replay:"):
+        _check_replayed(spec)
+        return _tokenizer(tokenizer, None, chat_template), None
+    from sglc.backend.checkpoint import read_config, resolve_model
+
+    folder = resolve_model(spec)
+    config = read_config(folder)
+    longest = (config.get("text_config") or config).get("max_position_embeddings")
+    return _tokenizer(tokenizer, folder, chat_template), longest if isinstance(longest, int) else None
+
+
 def _replay_model(source: str, tokenizer: Tokenizer, plant: Sequence[str]) -> Model:
     from sglc.backend.replay import HashModel, TraceModel
 
-    if source == "hash":
-        return HashModel(tokenizer, plant=plant)
-    if not Path(source).is_file():
+    return HashModel(tokenizer, plant=plant) if source == "hash" else TraceModel(tokenizer, source)
+
+
+def _check_replayed(spec: str) -> str:
+    """Return what is to be replayed. Raises InputError for a recording that is not there."""
+    source = spec.removeprefix("replay:")
+    if source != "hash" and not Path(source).is_file():
         raise InputError(f"found no file {source!r} to replay; wanted replay:TRACE.jsonl or replay:hash")
-    return TraceModel(tokenizer, source)
+    return source
 
 
 def _allocate(model: Model, kv_tokens: int | None) -> int:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from sglc.backend.context_hashes import Hashes, token_marks
 from sglc.backend.replay_logits import HashLogits, mix
 from sglc.backend.step import SCRATCH_SLOT, Ints, Logits, Step
 from sglc.errors import EngineError, InputError
@@ -22,7 +22,6 @@ from sglc.errors import EngineError, InputError
 if TYPE_CHECKING:
     from sglc.backend.tokenizer import Tokenizer
 
-Hashes = npt.NDArray[np.uint64]
 _EMPTY = -1
 
 
@@ -53,7 +52,7 @@ class ReplayModel:
             raise EngineError("KV audit: found a slot written twice in one step")
         self._tokens[slots] = tokens
         self._positions[slots] = positions
-        self._marks[slots] = _marks(tokens, positions)
+        self._marks[slots] = token_marks(tokens, positions)
         pages = np.concatenate(step.tables)
         ends = np.cumsum(step.context_lengths)
         starts = ends - step.context_lengths
@@ -160,15 +159,10 @@ class TraceModel(ReplayModel):
         ids = np.concatenate([prompt, np.array(output, np.int64)])
         if ids.size and (ids.min() < 0 or ids.max() >= self.vocab_size):
             raise InputError(f"{place}: found a token id outside the vocabulary; wanted 0 .. {self.vocab_size - 1}")
-        contexts = mix(np.cumsum(_marks(ids, np.arange(len(ids)))))[len(prompt) - 1 :].tolist()
+        contexts = mix(np.cumsum(token_marks(ids, np.arange(len(ids)))))[len(prompt) - 1 :].tolist()
         for context, token in zip(contexts, [*output, self._eos], strict=True):
             if self._next.setdefault(context, token) != token:
                 raise InputError(f"{place}: found a second continuation of one context; wanted one")
-
-
-def _marks(tokens: Ints, positions: Ints) -> Hashes:
-    """Return the hash of each (token, position); a context's hash is made of their sum."""
-    return mix((tokens.astype(np.uint64) << np.uint64(32)) ^ positions.astype(np.uint64))
 
 
 def _digest(texts: Sequence[str]) -> str:
