@@ -33,10 +33,10 @@ class CountingEngine(sglc.Engine):
 
     scorings = 0
 
-    def submit(self, requests: Any) -> None:
+    def submit(self, requests: Any, dropped: Any = ()) -> None:
         """Count, then queue."""
         self.scorings += sum(_is_scoring(request) for request in requests)
-        super().submit(requests)
+        super().submit(requests, dropped)
 
 
 def _is_scoring(request: Request) -> bool:

@@ -9,31 +9,37 @@ from sglc.backend.request import Completion, Delta, Event, Priority, Request, Si
 from sglc.errors import Cancelled, EngineError, Location, SglcError
 
 if TYPE_CHECKING:
+    from sglc.backend.claim import Hold
     from sglc.backend.engine import Engine
     from sglc.backend.tokenizer import Tokenizer
 
 
 class Origin(NamedTuple):
-    """Where a question comes from: the number of its input row, the row's age, whether somebody watches."""
+    """Where a question comes from: the number of its input row, the row's age, whether somebody watches.
+
+    `planned`: the row runs by a plan, so what it asks is known as soon as it can be.
+    """
 
     row: int
     priority: Priority
     streamed: bool = False
+    planned: bool = False
 
 
 class Asking:
     """A question on its way through the engine: one request or several, whose answers make one result.
 
     What is common to `Decoding` and `Scoring`. `failed` is called at most once, and no result follows; an error of
-    the engine names `location`.
+    the engine names `location`. `hold` may be set before it is asked.
     """
 
-    __slots__ = ("_answers", "_failed", "_origin", "answered", "location", "sent")
+    __slots__ = ("_answers", "_failed", "answered", "hold", "location", "origin", "sent")
 
     def __init__(self, origin: Origin, failed: Callable[[SglcError], None], location: Location | None) -> None:
-        self._origin = origin
+        self.origin = origin
         self._failed = failed
         self.location = location
+        self.hold: Hold | None = None
         self.sent: Sequence[Request] = ()
         self.answered = False
         self._answers: dict[Request, Completion] | None = None  # those of several requests that are there

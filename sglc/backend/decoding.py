@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,10 +25,11 @@ class Decode:
     """A generation but for its prompt: the same for all rows that come to it, on one engine.
 
     `site` names its random stream. `in_message`: the end of an assistant's message ends it. `reasoning` names the kind
-    of thinking model whose thoughts are taken out. `regex` and `json_schema` exclude each other.
+    of thinking model whose thoughts are taken out. `regex` and `json_schema` exclude each other. `shared`: an answer is
+    good for all that ask the same.
     """
 
-    __slots__ = ("_asked", "in_message", "json_schema", "location", "params", "reasoning", "regex", "site")
+    __slots__ = ("_asked", "in_message", "json_schema", "location", "params", "reasoning", "regex", "shared", "site")
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Decode:
         reasoning: str | None = None,
         regex: str | None = None,
         json_schema: str | None = None,
+        shared: bool = False,
         location: Location | None = None,
     ) -> None:
         self.params = params
@@ -47,6 +49,7 @@ class Decode:
         self.reasoning = reasoning
         self.regex = regex
         self.json_schema = json_schema
+        self.shared = shared
         self.location = location
         self._asked: _Asked | None = None
 
@@ -63,6 +66,11 @@ class Decode:
             end_ids: frozenset[int] = chat.end_ids if chat is not None else frozenset()
             self._asked = _Asked(params, end_ids, self._constraint(engine))
         return self._asked
+
+    @property
+    def draw(self) -> Hashable:
+        """What two generations share only if they say the same behind the same tokens."""
+        return (self.params, self.in_message, self.reasoning, self.regex, self.json_schema)
 
     def _constraint(self, engine: Engine) -> Constraint | None:
         if self.regex is not None:
@@ -81,9 +89,11 @@ class _Asked(NamedTuple):
 class Decoded:
     """What came of a generation. What is seldom looked at is made when it is."""
 
-    __slots__ = ("_meta", "_others", "_several", "_split", "first", "reasoning")
+    __slots__ = ("_meta", "_others", "_several", "_split", "borrowed", "first", "reasoning")
 
-    def __init__(self, decode: Decode, completions: list[Completion]) -> None:
+    def __init__(self, decode: Decode, completions: Sequence[Completion], borrowed: bool = False) -> None:
+        """`borrowed`: another asked the same, and this one has cost nothing."""
+        self.borrowed = borrowed
         self.first = completions[0]
         self.reasoning = decode.reasoning
         self._others = tuple(completions[1:])
@@ -143,7 +153,7 @@ class Decoded:
 class Decoding(Asking):
     """A generation on its way: one request, or `n`. `done` gets what came of it, and the prompt in tokens."""
 
-    __slots__ = ("_decode", "_done", "_prompt", "_settled", "_shown")
+    __slots__ = ("_decode", "_done", "_prompt", "_settled", "_shown", "answers")
 
     def __init__(
         self,
@@ -159,6 +169,7 @@ class Decoding(Asking):
         self._prompt = prompt
         self._done = done
         self._shown = shown
+        self.answers: list[Completion] | None = None  # of one that others may share
 
     def texts(self, tokenizer: Tokenizer) -> list[tuple[str, bool]]:
         """Return the texts to be tokenized, each with whether it counts as the beginning of one."""
@@ -166,7 +177,7 @@ class Decoding(Asking):
 
     def requests(self, encoded: Sequence[Sequence[int]], engine: Engine, sink: Sink) -> Sequence[Request]:
         """Return a request a sample. Raises an SglcError for what can't be asked."""
-        decode, origin = self._decode, self._origin
+        decode, origin = self._decode, self.origin
         settled = self._settled = self._prompt.settle(encoded, engine.tokenizer.prefix)
         score_from = decode.params.logprob_start_len if decode.params.return_logprob else None
         if score_from is not None and score_from > len(settled.tokens):
@@ -184,12 +195,26 @@ class Decoding(Asking):
                 end_ids=end_ids,
                 priority=origin.priority,
                 streamed=origin.streamed and sample == 0 and decode.reasoning is None,
+                planned=origin.planned,
             )
             for sample in range(params.n)
         ]
         return self.sent
 
+    @property
+    def key(self) -> Hashable | None:
+        """What those share that one answer is good for, once it is in tokens; None where none is."""
+        return (self._decode.draw, self._settled.tokens.tobytes()) if self._decode.shared else None
+
+    def take(self, answers: Sequence[Completion]) -> None:
+        """Take the answers to another that asked the same."""
+        self.answered = True
+        self.sent = ()
+        self._done(Decoded(self._decode, answers, borrowed=True), self._settled)
+
     def _finish(self, answers: list[Completion]) -> None:
+        if self._decode.shared:
+            self.answers = answers
         self._done(Decoded(self._decode, answers), self._settled)
 
     def _show(self, delta: Delta) -> None:

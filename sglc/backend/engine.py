@@ -6,23 +6,30 @@ import itertools
 import logging
 import threading
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Seq
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
 
+from sglc.backend.claim import Claim, Pin
 from sglc.backend.counters import Counters
 from sglc.backend.kv_pool import KvPool
 from sglc.backend.loading import load
 from sglc.backend.radix import RadixTree
-from sglc.backend.request import Event, Request, Sink
+from sglc.backend.request import Event, Request, Sink, TokenLogprob
 from sglc.backend.scheduler import Scheduler, Work
 from sglc.backend.sequence import Sequence
 from sglc.backend.step_builder import build_step, draw_tokens, refusals, take_scores
 from sglc.errors import EngineError
 
 if TYPE_CHECKING:
-    from sglc.backend.step import Model
+    from sglc.backend.host_call import HostCalls
+    from sglc.backend.inbox import Inbox
+    from sglc.backend.observer import Observer
+    from sglc.backend.step import Ints, Model
     from sglc.backend.tokenizer import Tokenizer
 
 logger = logging.getLogger("sglc")
@@ -35,15 +42,15 @@ class Engine:
     """A model, its tokenizer and a radix KV cache.
 
     `spec` is a folder with a Hugging Face checkpoint, `owner/name[@rev]` on the Hub, `replay:hash` (a made-up
-    model that costs nothing) or `replay:TRACE.jsonl` (recorded outputs). `kv_tokens` is the size of the KV pool in
-    tokens; None takes 65,536 or what half of the free memory holds. `cache=False` shares no KV between requests.
-    `plant` (replay:hash only) are texts the made-up model likes to say. `check=True` audits the cache between any
-    two steps. Raises InputError or Unsupported for what can't be loaded.
+    model that costs nothing) or `replay:TRACE.jsonl` (recorded outputs); or a model itself. `kv_tokens` is the size of
+    the KV pool in tokens; None takes 65,536 or what half of the free memory holds. `cache=False` shares no KV between
+    requests. `plant` (replay:hash only) are texts the made-up model likes to say. `check=True` audits the cache between
+    any two steps. Raises InputError or Unsupported for what can't be loaded.
     """
 
     def __init__(
         self,
-        spec: str | Path,
+        spec: str | Path | Model,
         *,
         tokenizer: Tokenizer | str | Path | None = None,
         device: str = "cpu",
@@ -64,11 +71,11 @@ class Engine:
         ):
             if value is not None and value < 1:
                 raise EngineError(f"found {name} = {value}; wanted at least 1")
-        self.spec = str(spec)
+        self.spec = str(spec) if isinstance(spec, str | Path) else spec.fingerprint
         self.model: Model
         self.tokenizer: Tokenizer
         self.model, self.tokenizer, self.kv_tokens = load(
-            self.spec,
+            str(spec) if isinstance(spec, Path) else spec,
             tokenizer=tokenizer,
             device=device,
             dtype=dtype,
@@ -77,6 +84,14 @@ class Engine:
             plant=plant,
             trust_remote_code=trust_remote_code,
         )
+        self.calls: HostCalls | None = None
+        self.observer: Observer | None = None
+        self.settings: Mapping[str, Any] = {
+            "max_step_tokens": max_step_tokens,
+            "max_running": max_running,
+            "cache": cache,
+            "check": check,
+        }
         self.counters = Counters()
         self._pool = KvPool(self.kv_tokens)
         self._tree = RadixTree(self._pool) if cache else None
@@ -84,33 +99,60 @@ class Engine:
         self._check = check
         self.token_bytes = _padded(self.tokenizer.token_bytes, self.model.vocab_size)
         self._end_ids = self.model.eos_ids | self.tokenizer.eos_ids
+        self.unconditional: dict[tuple[int, ...], Seq[TokenLogprob]] = {}  # what `Unconditional` knows of it
         self._arrivals = itertools.count()
         self._inbox: list[Request] = []
+        self._errands: list[Callable[[], None]] = []  # what else is to be done between two steps
+        self._readers: WeakSet[Inbox] = WeakSet()
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._flush_wanted = self._closed = False
+        self._closed = False
 
     # For programs
 
-    def submit(self, requests: Seq[Request]) -> None:
-        """Queue requests; their events arrive at each one's sink. Never blocks, never raises for a request."""
+    def submit(self, requests: Seq[Request], dropped: Seq[Claim] = ()) -> None:
+        """Queue requests, and drop claims that are not needed any more (those that requests go on from still are).
+
+        Events arrive at each request's sink. Never blocks, never raises for a request.
+        """
         with self._wake:
             if self._closed:
                 raise EngineError("found a closed engine; wanted an open one")
             self._inbox.extend(requests)
+            if dropped:
+                self._errands.append(partial(self._scheduler.kept.drop, dropped))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="sglc-engine", daemon=True)
                 self._thread.start()
             self._wake.notify()
 
+    def drop_claims(self, claims: Seq[Claim]) -> None:
+        """Let KV go that a row does not go on from after all; from any thread."""
+        self._between_steps(partial(self._scheduler.kept.drop, claims))
+
+    def pin(self, prefixes: Seq[Ints]) -> Pin:
+        """Keep the KV of prompts, given as tokens, from when it is computed until the pin is released."""
+        kept = self._scheduler.kept
+        pin = Pin(prefixes, lambda pin: self._between_steps(partial(kept.release, pin)))
+        self._between_steps(partial(kept.pin, pin))
+        return pin
+
+    def wait_for(self, reader: Inbox) -> None:
+        """Begin no step from now on before a prompt reader has acted on what came of the step before.
+
+        So what a program asks next rides with the very next step, and the same programs run in the same steps again.
+        """
+        with self._wake:
+            self._readers.add(reader)
+
+    def twin(self, model: Model, tokenizer: Tokenizer) -> Engine:
+        """Return an engine with the same settings on another model, and nothing in its cache."""
+        return Engine(model, tokenizer=tokenizer, kv_tokens=self.kv_tokens, **self.settings)
+
     def flush_cache(self) -> bool:
         """Forget all cached KV that no running request uses; return True."""
-        with self._wake:
-            if self._thread is None:
-                self._flush()
-            else:
-                self._flush_wanted = True
-                self._wake.notify()
+        if self._tree is not None:
+            self._between_steps(self._tree.reset)
         return True
 
     def reset_counters(self) -> None:
@@ -140,29 +182,34 @@ class Engine:
     def __repr__(self) -> str:
         return f"Engine({self.spec!r}, kv_tokens={self.kv_tokens})"
 
+    def _between_steps(self, errand: Callable[[], None]) -> None:
+        """Do something to what the engine's thread owns: now if it does not run."""
+        with self._wake:
+            if self._thread is None:
+                errand()
+            else:
+                self._errands.append(errand)
+                self._wake.notify()
+
     # The engine's thread
 
     def _work(self) -> None:
         """Take requests and run steps until there has been nothing to do for a while."""
         while True:
             with self._wake:
-                if not self._inbox and not self._scheduler.busy and not self._flush_wanted and not self._closed:
+                if not self._inbox and not self._scheduler.busy and not self._errands and not self._closed:
                     self._wake.wait(_IDLE_SECONDS)
                 arrived, self._inbox = self._inbox, []
-                if not arrived and not self._scheduler.busy and not self._flush_wanted:
+                errands, self._errands = self._errands, []
+                if not arrived and not self._scheduler.busy and not errands:
                     self._thread = None
                     return
-                if self._flush_wanted:
-                    self._flush()
             started = perf_counter()
+            for errand in errands:
+                errand()
             self._accept(arrived)
             self._step()
             self.counters.busy_time += perf_counter() - started
-
-    def _flush(self) -> None:
-        self._flush_wanted = False
-        if self._tree is not None:
-            self._tree.reset()
 
     def _accept(self, requests: Seq[Request]) -> None:
         """Let requests wait for their turn; those that can never run hear so at once."""
@@ -210,6 +257,7 @@ class Engine:
     def _step(self) -> None:
         """Run one forward pass and hand out what came of it."""
         events: list[tuple[Request, Event]] = []
+        began = perf_counter()
         try:
             works = self._scheduler.plan()
             for sequence, error in self._scheduler.failed:
@@ -217,6 +265,8 @@ class Engine:
             self._scheduler.failed.clear()
             if works:
                 events += self._run(works)
+                if self.observer is not None:
+                    self.observer.stepped(works, began, perf_counter())
             self.counters.peak_kv = max(self.counters.peak_kv, self._pool.peak)
             if self._check:
                 self._scheduler.check()
@@ -226,6 +276,11 @@ class Engine:
             failure.__cause__ = None if failure is error else error
             events += [(sequence.request, failure) for sequence in self._scheduler.fail_all()]
         _deliver(events)
+        if events:
+            with self._wake:
+                readers = [*self._readers]
+            for reader in readers:
+                reader.wait_until_read()
 
     def _run(self, works: list[Work]) -> list[tuple[Request, Event]]:
         """Compute the works, draw what is due, and return what their callers should hear."""
@@ -256,7 +311,7 @@ class Engine:
                     if delta is not None:
                         events.append((sequence.request, delta))
         for sequence in done:
-            self._scheduler.finish(sequence)
+            self._scheduler.finish(sequence, complete=True)
             events += [(sequence.request, event) for event in sequence.closing_events()]
         return events
 

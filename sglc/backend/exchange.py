@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import Context
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sglc.backend.asking import Asking
+from sglc.backend.decoding import Decoding
 from sglc.backend.host_call import CallOutcome, HostCall
 from sglc.backend.inbox import Arrival, Inbox
+from sglc.backend.shared_answers import SharedAnswers
+from sglc.backend.unconditional import Unconditional
 from sglc.errors import SglcError
 
 if TYPE_CHECKING:
+    from sglc.backend.claim import Claim, Hold
     from sglc.backend.engine import Engine
     from sglc.backend.request import Request
+
+_ENCODED_AT_ONCE = 1024
+"""Prompts whose token ids are Python's own numbers at the same time: those take much more room than the arrays do."""
 
 
 class Target(Protocol):
@@ -43,8 +51,12 @@ class Exchange:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.pending: list[Asking] = []
+        self.dropped: list[Claim] = []  # those that nobody goes on from any more
         self.inbox = Inbox()
+        engine.wait_for(self.inbox)
         self._sink = self.inbox.put
+        self.unconditional = Unconditional(engine)
+        self._shared = SharedAnswers()
         self._in_flight: dict[Any, Target] = {}  # by what was asked for: a request or a host call
 
     @property
@@ -59,33 +71,71 @@ class Exchange:
         kwargs: Mapping[str, Any],
         context: Context,
         done: Callable[[CallOutcome], None],
+        *,
+        row: int,
+        number: int,
     ) -> None:
-        """Run a function on a thread of the pool; `done` gets its outcome on this one."""
-        host_call = HostCall(done)
+        """Run a function on a thread of the pool; `done` gets its outcome on this one. It is a row's call `number`."""
+        calls = self.engine.calls
+        known = calls.known(row, number) if calls is not None else None
+        began = perf_counter()
+
+        def returned(outcome: CallOutcome) -> None:
+            self.inbox.calls -= 1
+            if calls is not None:
+                calls.note(row, number, outcome, perf_counter() - began)
+            if self.engine.observer is not None:
+                self.engine.observer.called(row, began, perf_counter())
+            done(outcome)
+
+        host_call = HostCall(returned)
+        self.inbox.calls += 1
         self._in_flight[host_call] = host_call
-        host_call.start(self.inbox, context, fn, args, kwargs)
+        if known is not None:
+            self.inbox.put([(host_call, known)])
+        else:
+            host_call.start(self.inbox, context, fn, args, kwargs)
 
     def submit(self) -> None:
-        """Tokenize the prompts of all pending questions in one call, and hand their requests to the engine."""
-        pending, self.pending = self.pending, []
-        engine, sink, in_flight = self.engine, self._sink, self._in_flight
-        tokenizer = engine.tokenizer
+        """Tokenize the prompts of all pending questions, many in one call, and hand their requests to the engine."""
+        tokenizer = self.engine.tokenizer
         before = tokenizer.calls
         requests: list[Request] = []
-        for asking, encoded in zip(pending, self._encoded([a.texts(tokenizer) for a in pending]), strict=True):
-            try:
-                if isinstance(encoded, SglcError):
-                    raise encoded
-                sent = asking.requests(encoded, engine, sink)
-            except SglcError as unplaced:
-                asking.refuse(unplaced)
-                continue
-            requests += sent
-            for request in sent:
-                in_flight[request] = asking
-        engine.counters.tokenizer_calls += tokenizer.calls - before
+        while self.pending:  # a question may bring others with it
+            some, self.pending = self.pending[:_ENCODED_AT_ONCE], self.pending[_ENCODED_AT_ONCE:]
+            for asking, encoded in zip(some, self._encoded([a.texts(tokenizer) for a in some]), strict=True):
+                requests += self._requests(asking, encoded)
+        self.engine.counters.tokenizer_calls += tokenizer.calls - before
+        dropped, self.dropped = self.dropped, []
         if requests:
-            engine.submit(requests)
+            self.engine.submit(requests, dropped=dropped)
+        elif dropped:
+            self.engine.drop_claims(dropped)
+
+    def _requests(self, asking: Asking, encoded: list[list[int]] | SglcError) -> Sequence[Request]:
+        """Return what is to be asked for a question; nothing where it can't be, or another has asked the same."""
+        try:
+            if isinstance(encoded, SglcError):
+                raise encoded
+            requests = asking.requests(encoded, self.engine, self._sink)
+            if isinstance(asking, Decoding) and not self._shared.leads(asking):
+                return ()
+        except SglcError as unplaced:
+            asking.refuse(unplaced)
+            return ()
+        for request in requests:
+            self._in_flight[request] = asking
+        if self.engine.observer is not None:
+            self.engine.observer.asked(asking, requests)
+        if asking.hold is not None and requests:
+            _hold(requests, asking.hold)
+        return requests
+
+    def drop_claims(self) -> None:
+        """Tell the engine which KV is not gone on from, where nothing else has told it."""
+        dropped, self.dropped = self.dropped, []
+        if dropped:
+            self.engine.drop_claims(dropped)
 
     def drain(self) -> None:
         """Act on all that has arrived, but not on what comes of that."""
@@ -102,14 +152,17 @@ class Exchange:
                 if target.answered:
                     for each in target.sent:
                         in_flight.pop(each, None)
+                    if isinstance(target, Decoding):
+                        self.pending += self._shared.settle(target)
 
     def withdraw(self) -> None:
         """Withdraw everything; whoever waits for an answer of the engine hears Cancelled."""
-        targets = dict.fromkeys([*self._in_flight.values(), *self.pending])
+        targets = dict.fromkeys([*self._in_flight.values(), *self.pending, *self._shared.withdraw()])
         self._in_flight.clear()
         self.pending.clear()
         for target in targets:
             target.cancel()
+        self.drop_claims()
 
     def __del__(self) -> None:
         for asked in self._in_flight:
@@ -130,3 +183,11 @@ class Exchange:
             return
         for group in groups:
             yield [next(encoded) for _ in group]
+
+
+def _hold(requests: Sequence[Request], hold: Hold) -> None:
+    """Tell the scheduler what it should know of a question; its first request is the one that is gone on from."""
+    for request in requests:
+        request.priority = (*request.priority, hold.turn)
+    first = requests[0]
+    first.claim, first.behind, first.ahead = hold.claim, hold.behind, hold.ahead

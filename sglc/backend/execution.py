@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from sglc.backend.choosing import Choosing
+from sglc.backend.claim import Claim, Hold
 from sglc.backend.decoding import Decoded, Decoding
-from sglc.backend.instructions import Call, Decode, Instruction, Sampling, Score
+from sglc.backend.instructions import Call, Decode, Instruction, Sampling, Score, Settle
 from sglc.backend.scoring import Scored, Scoring
+from sglc.backend.section_reader import NO_ORDERS, Orders
 from sglc.backend.served import Served
+from sglc.backend.settling import Settling
 
 if TYPE_CHECKING:
-    from sglc.backend.asking import Origin
+    from sglc.backend.asking import Asking, Origin
     from sglc.backend.exchange import Exchange
     from sglc.backend.host_call import CallOutcome
     from sglc.backend.plan import BoundPlan, End, Section
@@ -43,6 +47,10 @@ class Host(Protocol):
     """The row that is run, as its execution knows it."""
 
     @property
+    def index(self) -> int:
+        """The number of its input row."""
+
+    @property
     def origin(self) -> Origin:
         """Where its questions come from."""
 
@@ -69,6 +77,7 @@ class Execution:
 
     __slots__ = (
         "_calls",
+        "_claims",
         "_end",
         "_exchange",
         "_host",
@@ -81,14 +90,22 @@ class Execution:
         "_values",
     )
 
-    def __init__(self, plan: BoundPlan, arguments: Sequence[Any], host: Host, exchange: Exchange) -> None:
-        """`arguments` are the values of the plan's arguments, in their order."""
+    def __init__(
+        self,
+        plan: BoundPlan,
+        arguments: Sequence[Any],
+        host: Host,
+        exchange: Exchange,
+        orders: Orders = NO_ORDERS,
+    ) -> None:
+        """`arguments` are the values of the plan's arguments, in their order, `orders` those of the row's sections."""
         self._plan = plan
         self._host = host
         self._exchange = exchange
         first = plan.plan.first
         self._values = plan.values.copy()
         self._values[: len(arguments)] = arguments
+        self._values[-1] = orders
         self._missing = plan.plan.missing.copy()
         self._ready: list[Instruction] | None = None  # while instructions are run, those that can be
         self._unfinished = len(first.instructions)
@@ -96,10 +113,18 @@ class Execution:
         self._under_way = 0
         self._leaving = False
         self._calls: dict[int, CallOutcome] = {}
+        self._claims: dict[int, Claim] = {}  # by place, what the prompts there go on from
 
     def start(self) -> None:
         """Do what can be done at once, and ask for what can't."""
         self._run([*self._plan.plan.ready])
+
+    @property
+    def rank(self) -> str:
+        """The text of the prompt that says which place the row has among others; "" where the plan does not say."""
+        ranked = self._plan.plan.ranked
+        transcript: Transcript | None = self._values[ranked] if ranked is not None else None
+        return transcript.text if transcript is not None else ""
 
     def _run(self, ready: list[Instruction]) -> None:
         """Do what is ready, and what becomes ready by that; end the row where nothing is left."""
@@ -126,10 +151,13 @@ class Execution:
             missing[number] -= 1
             if not missing[number]:
                 ready.append(user)
+        if self._claims:
+            self._move_claims(instruction)
         for place in instruction.drops:
             self._values[place] = None
 
     def _finish(self) -> None:
+        self._drop_claims([*self._claims])
         end = self._end
         assert end is not None  # a branch is an instruction: it was taken
         if end.prompt is None:
@@ -162,17 +190,14 @@ class Execution:
     def decode(self, instruction: Decode, transcript: Transcript) -> None:
         """Generate behind a prompt."""
         before = transcript.rest()
-        exchange = self._exchange
-        exchange.pending.append(
-            Decoding(
-                self._plan.questions[instruction.index],
-                before.prompt(exchange.engine.tokenizer),
-                self._host.origin,
-                partial(self._answered, instruction, before),
-                self._failed,
-            )
+        asking = Decoding(
+            self._plan.questions[instruction.index],
+            before.asked_prompt(self._exchange.engine.tokenizer),
+            self._host.origin,
+            partial(self._answered, instruction, before),
+            self._failed,
         )
-        self._under_way += 1
+        self._ask(instruction, asking)
 
     def score(self, instruction: Score, transcript: Transcript, choices: Sequence[str]) -> None:
         """Choose what goes on behind a prompt. Raises ValueError for want of choices."""
@@ -180,25 +205,63 @@ class Execution:
             raise ValueError("found no choices; wanted at least one")
         before = transcript.rest()
         exchange = self._exchange
-        exchange.pending.append(
-            Scoring(
-                choices,
-                instruction.method,
-                before.prompt(exchange.engine.tokenizer),
-                self._host.origin,
-                partial(self._answered, instruction, before),
-                self._failed,
-                instruction.location,
-            )
+        kind = partial(Choosing, exchange) if instruction.as_tree else Scoring
+        asking = kind(
+            choices,
+            instruction.method,
+            before.asked_prompt(exchange.engine.tokenizer),
+            self._host.origin,
+            partial(self._answered, instruction, before),
+            self._failed,
+            instruction.location,
         )
+        self._ask(instruction, asking)
+
+    def settle(self, instruction: Settle, transcript: Transcript) -> None:
+        """Tokenize a prompt for all that go on from it."""
+        exchange = self._exchange
+        prompt = transcript.asked_prompt(exchange.engine.tokenizer)
+        done = partial(self._settled, instruction, transcript)
+        exchange.pending.append(Settling(prompt, self._host.origin, done, self._failed))
         self._under_way += 1
 
     def call(self, instruction: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Run host code."""
         self._exchange.call(
-            instruction.function, args, kwargs, self._host.context.copy(), partial(self._called, instruction)
+            instruction.function,
+            args,
+            kwargs,
+            self._host.context.copy(),
+            partial(self._called, instruction),
+            row=self._host.index,
+            number=instruction.call_number,
         )
         self._under_way += 1
+
+    def _ask(self, instruction: Sampling, asking: Asking) -> None:
+        if instruction.turn:
+            claim = Claim(instruction.ahead) if instruction.keep else None
+            asking.hold = Hold(instruction.turn, claim, self._claims.get(instruction.source), instruction.ahead)
+            if claim is not None:
+                self._claims[instruction.target] = claim
+        self._exchange.pending.append(asking)
+        self._under_way += 1
+
+    def _move_claims(self, instruction: Instruction) -> None:
+        """Let what goes on from a prompt go on from its claim, and drop claims that nothing goes on from any more."""
+        claim = self._claims.get(instruction.source)
+        if claim is not None and instruction.continues:
+            self._claims[instruction.target] = claim
+            claim.prompts += 1
+        self._drop_claims(instruction.drops)
+
+    def _drop_claims(self, places: Iterable[int]) -> None:
+        for place in places:
+            claim = self._claims.pop(place, None)
+            if claim is not None:
+                claim.prompts -= 1
+                if not claim.prompts:
+                    self._exchange.dropped.append(claim)
 
     # What comes of it
 
@@ -207,6 +270,10 @@ class Execution:
         values[instruction.answer] = answer
         values[instruction.target] = before.answered(answer, asked)
         values[instruction.text] = answer.value
+        self._arrived(instruction)
+
+    def _settled(self, instruction: Settle, before: Transcript, prompt: Prompt) -> None:
+        self._values[instruction.target] = before.anchored(prompt)
         self._arrived(instruction)
 
     def _called(self, instruction: Call, outcome: CallOutcome) -> None:
@@ -234,6 +301,7 @@ class Execution:
         self._leaving = True
         if self._under_way:
             return
+        self._drop_claims([*self._claims])
         generations: dict[str, Decoded] = {}
         choices: dict[str, Scored] = {}
         for sampling in self._plan.plan.samplings:

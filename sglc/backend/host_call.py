@@ -6,13 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from sglc.backend.inbox import Inbox
 
 POOL_THREADS = 32
 """Host functions that run at the same time, over all programs."""
+
+
+QUICK_SECONDS = 0.005
+"""The engine waits so long for a call before its next step: what comes of a quick one rides with it."""
 
 
 class CallOutcome(NamedTuple):
@@ -26,6 +30,16 @@ class CallOutcome(NamedTuple):
         if self.error is not None:
             raise self.error
         return self.value
+
+
+class HostCalls(Protocol):
+    """Who is told of the calls that programs make on an engine, and may know what comes of them."""
+
+    def known(self, row: int, number: int) -> CallOutcome | None:
+        """Return what comes of a row's call, which are counted from 0; None for one that is to be made."""
+
+    def note(self, row: int, number: int, outcome: CallOutcome, seconds: float) -> None:
+        """Learn what came of a call, and how long it took."""
 
 
 class HostCall:

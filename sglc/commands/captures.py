@@ -60,6 +60,14 @@ def capture_program(function: SglFunction, rows: str | None, args: str | None) -
     return Captured(tuple(Shown(capture, count) for capture, count in found.values()), left)
 
 
+def read_all_rows(rows: str, function: SglFunction) -> list[Mapping[str, Any]]:
+    """Return the fields of all rows of a file or stdin. Raises InputError where there are none, or unusable ones."""
+    found: list[Mapping[str, Any]] = [row.fields for row in _rows(rows, function)]
+    if not found:
+        raise InputError(f"{rows}: found no rows; wanted at least one")
+    return found
+
+
 def _arguments(text: str | None) -> Mapping[str, Any]:
     """Return arguments given as JSON. Raises InputError."""
     if text is None:

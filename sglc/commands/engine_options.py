@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sglc.backend.engine import Engine
+from sglc.backend.loading import DEFAULT_KV_TOKENS, load_tokenizer
+from sglc.backend.longest import LongestModel
 from sglc.errors import InputError
 
 
@@ -43,3 +45,9 @@ class EngineOptions:
             kv_tokens=self.kv_tokens,
             chat_template=self.chat_template,
         )
+
+    def stand_in(self) -> Engine:
+        """Return an engine with the model's tokenizer and length that computes nothing, for what is only foretold."""
+        tokenizer, longest = load_tokenizer(self.require_model(), self.tokenizer, self.chat_template)
+        model = LongestModel(tokenizer) if longest is None else LongestModel(tokenizer, max_length=longest)
+        return Engine(model, tokenizer=tokenizer, kv_tokens=self.kv_tokens or DEFAULT_KV_TOKENS)

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +19,7 @@ from sglc.errors import InputError
 from sglc.ir.sampling import SamplingParams
 from sglc.language.progress import RunProgress
 from sglc.language.state import ProgramState
+from sglc.passes.base import Keeps
 from sglc.results.file import Finished, Results, ResultsFile, ResultsStream, read_finished
 from sglc.results.line import error_object
 from sglc.results.note import check_note, write_note
@@ -26,6 +27,9 @@ from sglc.rows import Checked, Lines, Row, Signature, check_rows, parse_rows, re
 
 STREAM = "-"
 """The name of stdin for rows, of stdout for results."""
+
+_MOST_AT_HAND = 50_000
+"""Rows of a file that are read before the first is run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,7 @@ class RunOptions:
     overwrite: bool = False
     json: bool = False
     concurrency: int | None = None
+    level: int = 2
     eager: bool = False
     sampling: dict[str, Any] = field(default_factory=dict)
 
@@ -107,14 +112,15 @@ def _run_rows(
 
     with contextlib.closing(results), RunProgress(left, lambda: engine.counters.decoded) as progress:
         try:
-            fields, numbers = itertools.tee(usable())
+            fields, numbers = _at_hand(usable()) if ready is None else itertools.tee(usable())
             states = program.function.run_batch(
-                (row.fields for row in fields),
+                [row.fields for row in fields] if isinstance(fields, list) else (row.fields for row in fields),
                 indices=(row.index for row in numbers),
                 backend=engine,
                 as_completed=True,
                 concurrency=options.concurrency,
                 rows_ready=ready,
+                optimize=options.level,
                 eager=options.eager,
                 **options.sampling,
             )
@@ -124,6 +130,15 @@ def _run_rows(
         except KeyboardInterrupt:
             return 130
     return 1 if tally.failed else 0
+
+
+def _at_hand(rows: Iterator[Row]) -> tuple[Iterable[Row], Iterable[Row]]:
+    """Return the rows twice: as lists, which can be put in order, unless there are too many to hold."""
+    first = list(itertools.islice(rows, _MOST_AT_HAND + 1))
+    if len(first) <= _MOST_AT_HAND:
+        return first, first
+    once, again = itertools.tee(itertools.chain(first, rows))
+    return once, again
 
 
 def _said(state: ProgramState, outputs: tuple[str, ...] | None) -> dict[str, Any]:
@@ -199,6 +214,7 @@ def _open_results(
         "model": engine.model.fingerprint,
         "settings": options.engine.settings(),
         "sampling": options.sampling,
+        "order of unordered sections": "any" if options.level >= Keeps.UNORDERED else "as written",
         "outputs": None if options.outputs is None else list(options.outputs),
     }
     if options.resume and path.exists():

@@ -15,17 +15,26 @@ from sglc.ir.types import Type
 from sglc.language.tracing.environment import Environment
 from sglc.language.tracing.explore import Break, Exploration
 from sglc.language.tracing.recipe import Cook, Question
+from sglc.passes.base import Target
+from sglc.passes.pipeline import Optimized, optimize
 
 if TYPE_CHECKING:
+    from sglc.backend.tokenizer import Tokenizer
     from sglc.ir.sampling import SamplingParams
     from sglc.language.function import SglFunction
+    from sglc.language.options import RunOptions
     from sglc.language.tracing.frozen import Key
 
-MAX_VARIANTS = 8
+MAX_VARIANTS = 16
 """Graphs of one function for different rows; rows that none is good for are eager."""
+
+MAX_PLANS = 64
+"""Plans of one graph, for different runs, that are kept."""
 
 MAX_STALE = 64
 """Graphs of one function that may go out of date before it is left eager."""
+
+NO_ARGUMENTS: Mapping[str, Any] = {}
 
 Tier = Literal["captured", "specialized", "partly eager", "eager"]
 
@@ -49,6 +58,21 @@ class Capture:
             return "partly eager"
         return "specialized" if self.assumptions else "captured"
 
+    def optimized(
+        self,
+        options: RunOptions,
+        params: SamplingParams,
+        tokenizer: Tokenizer | None = None,
+        fixed: Mapping[str, Any] = NO_ARGUMENTS,
+    ) -> Optimized:
+        """Return the graph on its way to a plan, for runs with these parameters on this tokenizer.
+
+        `fixed` are arguments that are the same in every row.
+        """
+        wording = tokenizer.for_passes if tokenizer is not None else None
+        target = Target(params, options.outputs, wording, fixed)
+        return optimize(self.graph, options.passes, target, lower)
+
 
 @dataclass(slots=True)
 class Variant:
@@ -59,14 +83,33 @@ class Variant:
     questions: list[tuple[Question, Key]]
     alive: list[Any]  # objects that answers know by their identity
     refused: bool = False  # a row could neither go on nor begin anew
-    _plan: Plan | None = None
+    _plans: dict[Any, Plan] = field(default_factory=dict)
+    _last: tuple[Any, ...] = (None, None, None, None, None)  # what was asked for last, and its plan
 
-    @property
-    def plan(self) -> Plan | None:
-        """The plan that rows run by; None where nothing was captured."""
-        if self._plan is None and self.capture.tier != "eager":
-            self._plan = Plan(lower(self.capture.graph), self.capture.functions)
-        return self._plan
+    def plan(
+        self,
+        tokenizer: Tokenizer,
+        params: SamplingParams,
+        options: RunOptions,
+        fixed: Mapping[str, Any] = NO_ARGUMENTS,
+    ) -> Plan | None:
+        """Return the plan that rows run by; None where nothing was captured. `fixed`: see `Capture.optimized`."""
+        last = self._last
+        if last[0] is tokenizer and last[1] is params and last[2] is options and last[3] is fixed:
+            plan: Plan | None = last[4]
+            return plan
+        plan = None
+        if self.capture.tier != "eager":
+            given = tuple((name, type(value), value) for name, value in fixed.items())
+            key = (options.passes, options.outputs, params, tokenizer.fingerprint, given) if options.passes else None
+            plan = self._plans.get(key)
+            if plan is None:
+                made = self.capture.optimized(options, params, tokenizer, fixed)
+                if len(self._plans) >= MAX_PLANS:
+                    self._plans.clear()
+                plan = self._plans[key] = Plan(made.plan, self.capture.functions)
+        self._last = (tokenizer, params, options, fixed, plan)
+        return plan
 
     def still_holds(self) -> bool:
         """Whether globals and the like that the trace has read are what they were."""

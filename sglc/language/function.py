@@ -10,6 +10,7 @@ from sglc.errors import Location, ProgramError, Unsupported, caller_location
 from sglc.ir.sampling import PARAMETER_NAMES, SamplingParams
 from sglc.language import batch
 from sglc.language.default_backend import default_backend
+from sglc.language.options import DEFAULT_LEVEL, Optimize, run_options
 from sglc.language.row import current_state
 from sglc.language.state import ProgramState
 from sglc.language.tracing.active import active
@@ -108,6 +109,8 @@ class SglFunction:
         stream: bool = False,
         backend: Engine | None = None,
         use_thread: bool = True,
+        optimize: Optimize = DEFAULT_LEVEL,
+        outputs: Iterable[str] | None = None,
         eager: bool = False,
         **kwargs: Any,
     ) -> ProgramState:
@@ -116,15 +119,18 @@ class SglFunction:
         Takes the program's arguments and sampling defaults (`SamplingParams`). With `stream` the state comes at
         once and the program runs while it is read. Inside another program the run belongs to that one: it inherits
         the caller's sampling parameters and engine, and does not wait for its last generations.
-        Programs are captured and run as graphs; with `eager`, and while they stream, in Python: with the same results.
-        Raises the error that ended the program. `use_thread` has no effect: programs need no threads.
+        Programs are captured and run as graphs, which are optimized as the level `optimize` says (0: not at all; 3: the
+        order of `sglc.unordered` sections, too); with `eager`, and while they stream, in Python: with the same results.
+        `outputs` are the variables that are wanted: what only others need is not computed. Raises the error that ended
+        the program. `use_thread` has no effect: programs need no threads.
         """
         self._refuse_in_trace()
         arguments, sampling = self.split(kwargs)
         caller = current_state.get()
         if caller is not None and caller.row.loop.in_body and backend is None and not stream:
             return self._run_inside(caller, self.arguments(args, arguments), sampling)
-        row = batch.start_one(self, args, arguments, params_of(sampling), backend or default_backend(), stream, eager)
+        options = run_options(optimize, outputs, eager or stream)
+        row = batch.start_one(self, args, arguments, params_of(sampling), backend or default_backend(), options, stream)
         if not stream:
             batch.finish_one(row)
         return row.state
@@ -144,10 +150,19 @@ class SglFunction:
             current_state.reset(token)
         return state
 
-    async def arun(self, *args: Any, backend: Engine | None = None, eager: bool = False, **kwargs: Any) -> ProgramState:
+    async def arun(
+        self,
+        *args: Any,
+        backend: Engine | None = None,
+        optimize: Optimize = DEFAULT_LEVEL,
+        outputs: Iterable[str] | None = None,
+        eager: bool = False,
+        **kwargs: Any,
+    ) -> ProgramState:
         """Run as `run` does, without blocking asyncio."""
         arguments, sampling = self.split(kwargs)
-        row = batch.start_one(self, args, arguments, params_of(sampling), backend or default_backend(), False, eager)
+        options = run_options(optimize, outputs, eager)
+        row = batch.start_one(self, args, arguments, params_of(sampling), backend or default_backend(), options)
         return await batch.afinish_one(row)
 
     def stream(self, *args: Any, **kwargs: Any) -> ProgramState:
@@ -166,6 +181,8 @@ class SglFunction:
         as_completed: bool = False,
         indices: Iterable[int] | None = None,
         rows_ready: Callable[[], bool] | None = None,
+        optimize: Optimize = DEFAULT_LEVEL,
+        outputs: Iterable[str] | None = None,
         eager: bool = False,
         **sampling: Any,
     ) -> Any:
@@ -176,7 +193,8 @@ class SglFunction:
         states in input order, `as_completed` as they finish (`state.index` says which row). `concurrency` (or a
         number as `num_threads`) bounds the rows open at a time. `indices` are the row numbers, for runs that go on
         where another stopped: random streams depend on them. `rows_ready` says whether a slow source has its next row
-        at hand; while rows are open, none is waited for. `eager` runs in Python instead of by captured graphs.
+        at hand; while rows are open, none is waited for. `optimize`, `outputs` and `eager` are those of `run`; rows
+        that are given as a list are run in the order in which they have most in common, unless `optimize` is 0.
         """
         self._refuse_in_trace()
         unknown = [name for name in sampling if name not in PARAMETER_NAMES]
@@ -191,12 +209,13 @@ class SglFunction:
             batch_kwargs,
             params_of(sampling),
             backend or default_backend(),
-            concurrency or batch.DEFAULT_CONCURRENCY,
+            run_options(optimize, outputs, eager),
+            concurrency,
             ordered=not as_completed,
+            at_once=not (generator_style or as_completed),
             progress_bar=progress_bar,
             indices=indices,
             rows_ready=rows_ready,
-            eager=eager,
         )
         return states if generator_style or as_completed else list(states)
 
@@ -207,6 +226,8 @@ class SglFunction:
         backend: Engine | None = None,
         concurrency: int | None = None,
         progress_bar: bool = False,
+        optimize: Optimize = DEFAULT_LEVEL,
+        outputs: Iterable[str] | None = None,
         eager: bool = False,
         **sampling: Any,
     ) -> list[ProgramState]:
@@ -218,9 +239,9 @@ class SglFunction:
                 batch_kwargs,
                 params_of(sampling),
                 backend or default_backend(),
-                concurrency or batch.DEFAULT_CONCURRENCY,
+                run_options(optimize, outputs, eager),
+                concurrency,
                 progress_bar=progress_bar,
-                eager=eager,
             )
         ]
         return sorted(states, key=lambda state: state.index)

@@ -47,6 +47,7 @@ class Generation:
             reasoning=gen.reasoning,
             regex=gen.regex,
             json_schema=gen.json_schema,
+            shared=row.shares and self._params.greedy and self._params.n == 1,
             location=gen.location,
         )
         asking = self._asking = Decoding(decode, state.prompt, row.origin, self._done, self._failed, self._show)
@@ -60,7 +61,8 @@ class Generation:
             self._thoughts.fail(error)
 
     def _done(self, decoded: Decoded, asked: Prompt) -> None:
-        self._state.row.account(decoded.completions)
+        if not decoded.borrowed:
+            self._state.row.account(decoded.completions)
         self._take(decoded, asked)
         self._state.advance()
 

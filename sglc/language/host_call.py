@@ -23,7 +23,7 @@ def call(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     state = current_state.get()
     if state is None or not state.row.loop.in_body:
         return fn(*args, **kwargs)
-    served = state.row.next_call()
+    number, served = state.row.next_call()
     if served is not None:
         known: R = served.result()
         return known
@@ -36,7 +36,7 @@ def call(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         else:
             future.set(outcome.value)
 
-    loop.exchange.call(fn, args, kwargs, copy_context(), done)
+    loop.exchange.call(fn, args, kwargs, copy_context(), done, row=state.row.index, number=number)
     loop.wait(future)
     result: R = future.result()
     return result

@@ -48,6 +48,7 @@ class ProgramLoop:
         self._watching: dict[greenlet, Callable[[], bool]] = {}
         self._thread = threading.get_ident()
         self._closed = False
+        self._has_bodies = False  # which may take any time
 
     # For rows
 
@@ -57,6 +58,7 @@ class ProgramLoop:
         body.loop = self
         body.gr_context = context if context is not None else copy_context()
         self._ready.append(body)
+        self._has_bodies = True
 
     def start(self, run: Callable[[], None]) -> None:
         """Call `run`, which needs no body, at the next turn."""
@@ -103,14 +105,20 @@ class ProgramLoop:
     def run_until(self, finished: Callable[[], bool]) -> None:
         """Run bodies and deliver events on this thread until `finished()`."""
         self._check_thread()
-        with PATIENT_COLLECTOR:
-            while True:
-                self._turn()
-                if finished():
-                    return
-                self._check_open()
-                if not self._ready:
-                    self.exchange.deliver(self.exchange.inbox.get())
+        exchange = self.exchange
+        inbox = exchange.inbox
+        try:
+            with PATIENT_COLLECTOR:
+                while True:
+                    self._turn()
+                    if finished():
+                        return
+                    self._check_open()
+                    if not self._ready and not exchange.pending:
+                        inbox.prompt = not self._has_bodies
+                        exchange.deliver(inbox.get())
+        finally:
+            inbox.leave()
 
     async def arun_until(self, finished: Callable[[], bool]) -> None:
         """Run bodies and deliver events under asyncio until `finished()`."""
@@ -168,7 +176,7 @@ class ProgramLoop:
 
     def _check_open(self) -> None:
         """Raise where waiting would never end: nothing is under way, or the loop is closed."""
-        if self._ready or self.exchange.waiting:
+        if self._ready or self.exchange.waiting or self.exchange.pending:
             return
         if self._closed:
             raise Cancelled("found a program that was closed before this was there; wanted it read to its end")
@@ -188,12 +196,14 @@ class ProgramLoop:
         while ready or exchange.pending:
             while ready:
                 self._run(ready.popleft())
-                if perf_counter() - began > _TURN_SECONDS:
+                if self._has_bodies and perf_counter() - began > _TURN_SECONDS:
                     break
             if exchange.pending:
                 exchange.submit()
-            if ready and perf_counter() - began > _TURN_SECONDS:
+            if ready and self._has_bodies and perf_counter() - began > _TURN_SECONDS:
                 return
+        if exchange.dropped:
+            exchange.drop_claims()
 
     def _run(self, runnable: greenlet | Callable[[], None]) -> None:
         if not isinstance(runnable, greenlet):

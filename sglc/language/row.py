@@ -11,6 +11,7 @@ from weakref import ref
 from sglc.backend.asking import Origin
 from sglc.backend.counters import Counters
 from sglc.backend.execution import Answer, Execution, Outcome
+from sglc.backend.section_reader import NO_ORDERS, Orders
 from sglc.backend.served import NOTHING, Served
 from sglc.errors import Cancelled, ProgramError
 from sglc.ir.sampling import SamplingParams
@@ -18,11 +19,13 @@ from sglc.language.returned import ReturnedState
 from sglc.language.state import ProgramState
 
 if TYPE_CHECKING:
+    from sglc.backend.asking import Asking
     from sglc.backend.engine import Engine
     from sglc.backend.host_call import CallOutcome
-    from sglc.backend.plan import Plan
+    from sglc.backend.plan import BoundPlan
     from sglc.backend.request import Completion
     from sglc.language.loop import ProgramLoop
+    from sglc.language.options import RunOptions
 
 _ages = itertools.count()
 
@@ -44,11 +47,13 @@ class Row:
         "_age",
         "_arguments",
         "_body",
+        "_by_plan",
         "_calls",
         "_counters",
         "_failures",
         "_left",
         "_outcome",
+        "_planned",
         "_returned",
         "_seen",
         "_state",
@@ -58,9 +63,15 @@ class Row:
         "engine",
         "error",
         "index",
+        "is_body",
         "loop",
+        "orders",
+        "outputs",
         "params",
+        "parked",
+        "rank",
         "served",
+        "shares",
         "still_holds",
         "streamed",
     )
@@ -69,6 +80,8 @@ class Row:
     """Of a row that runs a plan: the context variables of whoever started it."""
     still_holds: Callable[[], bool]
     """Of such a row: whether what its plan was captured from is as it was then."""
+    rank: str
+    """Of a row that is parked: its place among others is that of this text among theirs."""
 
     def __init__(
         self,
@@ -77,8 +90,10 @@ class Row:
         arguments: Mapping[str, Any],
         params: SamplingParams,
         index: int,
-        streamed: bool,
+        streamed: bool = False,
+        options: RunOptions | None = None,
     ) -> None:
+        """Without options the row is one of the reference: older rows go first, and nothing is shared but KV."""
         self.loop = loop
         self.engine: Engine = loop.engine
         self.index = index
@@ -87,6 +102,13 @@ class Row:
         self.error: BaseException | None = None
         self.done = False
         self.served: Served = NOTHING
+        self.is_body = False
+        self.parked: Sequence[Asking] = ()
+        self.shares = options is not None and options.shares
+        self.orders: Orders = NO_ORDERS
+        self.outputs = options.outputs if options is not None else None
+        self._planned = options is None or bool(options.passes)
+        self._by_plan = False
         self._age = next(_ages)
         self._body = body
         self._arguments = arguments
@@ -134,7 +156,8 @@ class Row:
     @property
     def origin(self) -> Origin:
         """Where questions of the row come from."""
-        return Origin(self.index, (self._age,), self.streamed)
+        age = self._age if self._planned else next(_ages)
+        return Origin(self.index, (age,), self.streamed, self._planned and self._by_plan)
 
     def run(self) -> None:
         """Run the body, on the greenlet of this row."""
@@ -152,6 +175,8 @@ class Row:
         """Finish the row if nothing is left to do."""
         if self._returned and not self.done and all(state.idle for state in self.states):
             self.done = True
+            if self.outputs is not None:
+                self.state.keep_only(self.outputs)
             if self.error is None:
                 self.error = next((e for key, e in self._failures.items() if key not in self._seen), None)
             self.loop.row_done(self)
@@ -185,11 +210,11 @@ class Row:
 
         self._body = body
 
-    def next_call(self) -> CallOutcome | None:
-        """Count a host call; return what came of it if it was made before."""
+    def next_call(self) -> tuple[int, CallOutcome | None]:
+        """Count a host call; return its number, and what came of it if it was made before."""
         number = self._calls
         self._calls += 1
-        return self.served.calls.get(number)
+        return number, self.served.calls.get(number)
 
     def raise_for_error(self) -> None:
         """Raise the row's error, if it has one."""
@@ -198,21 +223,43 @@ class Row:
 
     # Captured programs
 
-    def start_plan(self, plan: Plan, arguments: Mapping[str, Any], still_holds: Callable[[], bool]) -> None:
+    def start_plan(
+        self, bound: BoundPlan, arguments: Mapping[str, Any], still_holds: Callable[[], bool], *, park: bool = False
+    ) -> None:
         """Run a plan instead of the body, from the loop's next turn on; use it in place of `loop.spawn(row)`.
 
         `arguments` has the values of the plan's arguments by name. `still_holds` says whether what the plan
         was captured from is as it was then; asked after each host call. Where a plan can't go on, for this or any other
         reason, the body runs from its first line, and what is known already is served to it.
+
+        With `park` the plan runs at once as far as it can without an answer, and asks when `unpark` is called.
         """
-        bound = plan.bind(self.engine, self.params)
-        if bound is None:
-            self.loop.spawn(self)
-            return
+        self._by_plan = True
         self.context = copy_context()
         self.still_holds = still_holds
-        given = [arguments[name] for name in plan.arguments]
-        self.loop.start(Execution(bound, given, self, self.loop.exchange).start)
+        given = [arguments[name] for name in bound.plan.arguments]
+        execution = Execution(bound, given, self, self.loop.exchange, self.orders)
+        if not park:
+            self.loop.start(execution.start)
+            return
+        pending = self.loop.exchange.pending
+        before = len(pending)
+        execution.start()
+        self.parked = pending[before:]
+        if self.parked:
+            del pending[before:]
+            self.rank = execution.rank
+
+    def come_last(self) -> None:
+        """Become younger than all other rows."""
+        self._age = next(_ages)
+
+    def unpark(self) -> None:
+        """Ask what a parked row has to ask."""
+        for asking in self.parked:
+            asking.origin = self.origin
+        self.loop.exchange.pending += self.parked
+        self.parked = ()
 
     def plan_returned(self, outcome: Outcome) -> None:
         """Finish as if the body had come to this."""
@@ -228,10 +275,11 @@ class Row:
             self.state.poison(Cancelled("found a program that was closed before its end; wanted it read to its end"))
             return
         self.served = served
+        self._by_plan = False
         self._account_for([*served.generations.values(), *served.choices.values()])
         self.loop.spawn(self, self.context)
 
     def _account_for(self, answers: Sequence[Answer | None]) -> None:
         for answer in answers:
-            if answer is not None:
+            if answer is not None and not answer.borrowed:
                 self.account(answer.completions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,7 @@ class ProgramState(PromptLine, StateSurface):
                     "found a text of a program that is traced; wanted one of this run", caller_location()
                 )
             elif isinstance(part, Sections):
-                for text in part.texts:
+                for text in self.row.orders.get(part.texts, part.texts):
                     self.__iadd__(text)
             elif isinstance(part, Gen):
                 self._gen(part)
@@ -273,13 +273,27 @@ class ProgramState(PromptLine, StateSurface):
 
     def text(self) -> str:
         """Return the whole text, waiting until it is there."""
+        self._refuse_whole("text()")
         self.sync()
         return "".join(self.pieces)
 
     def messages(self) -> list[dict[str, str]]:
         """Return the finished messages, waiting until they are there."""
+        self._refuse_whole("messages()")
         self.sync()
         return [dict(message) for message in self.dialogue.messages]
+
+    def keep_only(self, names: Sequence[str]) -> None:
+        """Forget what was not asked of the run (`outputs`), though it is there: another time it might not be."""
+        self._vars = {name: future for name, future in self._vars.items() if name in names}
+        self.ret_value = None
+
+    def _refuse_whole(self, what: str) -> None:
+        """Raise ProgramError behind a run of which only some variables were wanted."""
+        outputs = self.row.outputs
+        if outputs is not None and self.row.done and self.row.error is None:
+            found = f"found {what} of a run with outputs={outputs!r}"
+            raise ProgramError(f"{found}; wanted these alone, or a run without outputs", caller_location())
 
     @property
     def error(self) -> BaseException | None:

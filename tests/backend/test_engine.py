@@ -114,6 +114,20 @@ def test_a_scoring_from_the_beginning_has_no_logprob_first(engine: Engine) -> No
     assert [entry.token_id for entry in scored.input_logprobs] == PROMPT
 
 
+@pytest.mark.parametrize("settings", [{}, {"max_step_tokens": 3}, {"cache": False}], ids=str)
+def test_a_scoring_finds_what_else_might_have_stood_there(settings: dict[str, object]) -> None:
+    siblings = {30: (7, 8, PROMPT[30]), 33: (9,), len(PROMPT) - 1: tuple(range(40))}
+    with closing(Engine("replay:hash", kv_tokens=4096, check=True, **settings)) as own:
+        given = {"max_new_tokens": 0, "return_logprob": True, "score_from": 30}
+        (scored,) = ask(own, [PROMPT], siblings=siblings, top_logprobs_num=1, **given)
+        assert scored.sibling_logprobs is not None and scored.sibling_logprobs.keys() == siblings.keys()
+        assert len(scored.input_logprobs) == len(scored.input_top) == len(PROMPT) - 30
+        for place, tokens in siblings.items():
+            variants = ask(own, [[*PROMPT[:place], token, *PROMPT[place + 1 :]] for token in tokens], **given)
+            wanted = [variant.input_logprobs[place - 30].logprob for variant in variants]
+            np.testing.assert_allclose(scored.sibling_logprobs[place], wanted, rtol=1e-12)
+
+
 def test_logprobs_are_the_models_own_whatever_the_sampling(engine: Engine) -> None:
     (plain,) = ask(engine, [PROMPT], max_new_tokens=1, return_logprob=True)
     token = plain.output_logprobs[0].token_id

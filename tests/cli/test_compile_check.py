@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sglc.cli import app
+from sglc.language import capture
 
 CAPTURED = """\
 import sglc
@@ -90,7 +91,7 @@ def test_rows_say_what_a_program_is_specialized_on(folder: Path) -> None:
 
 
 def test_more_kinds_of_rows_than_graphs_are_counted(folder: Path) -> None:
-    rows = "".join(json.dumps({"words": ["a"] * count}) + "\n" for count in range(10))
+    rows = "".join(json.dumps({"words": ["a"] * count}) + "\n" for count in range(capture.MAX_VARIANTS + 2))
     (folder / "words.jsonl").write_text(rows, encoding="utf-8")
     source = "import sglc\n" + SPECIALIZED.replace("sglc.gen(word)", "sglc.gen('x')")
     said = check(folder, source, "--rows", "words.jsonl")

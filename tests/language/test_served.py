@@ -76,14 +76,14 @@ class Notes:
             self.choices[statement._site] = scored
             take_choice(statement, scored, asked)
 
-        def call(exchange: Exchange, fn: Any, args: Any, kwargs: Any, context: Any, done: Any) -> None:
+        def call(exchange: Exchange, fn: Any, args: Any, kwargs: Any, context: Any, done: Any, **where: int) -> None:
             number = len(self.calls)
 
             def noted(outcome: CallOutcome) -> None:
                 self.calls[number] = outcome
                 done(outcome)
 
-            run_call(exchange, fn, args, kwargs, context, noted)
+            run_call(exchange, fn, args, kwargs, context, noted, **where)
 
         monkeypatch.setattr(Generation, "_take", generation)
         monkeypatch.setattr(Choice, "_take", choice)

@@ -201,7 +201,9 @@ def test_a_state_in_a_host_call_holds_no_locked_kv(engine: sglc.Engine) -> None:
     looking.start()
     tool.run_batch([(i,) for i in range(5)])
     looking.join()
-    assert locked == [(0, False)]
+    assert locked == [
+        (len(engine.tokenizer.encode("a prompt")) + len(engine.tokenizer.prefix), False)
+    ]  # what is pinned
 
 
 def test_what_a_host_call_raises_is_raised_in_the_program(engine: sglc.Engine) -> None:
