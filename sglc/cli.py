@@ -80,6 +80,9 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="Run only the first rows.")] = None,
     outputs: Annotated[str | None, typer.Option(metavar="A,B", help="Write only these variables.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Most rows that run at once.")] = None,
+    level: Annotated[
+        int, typer.Option("-O", min=0, max=3, help="How far graphs are optimized; 3 may move unordered sections.")
+    ] = 2,
     eager: Annotated[bool, typer.Option("--eager", help="Run in Python, not by captured graphs.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the results of an earlier run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")] = False,
@@ -118,6 +121,7 @@ def run(
             overwrite=overwrite,
             json=json,
             concurrency=concurrency,
+            level=level,
             eager=eager,
             sampling={name: value for name, value in defaults.items() if value is not None},
         )
@@ -182,6 +186,128 @@ def dump(
             out=out,
         )
         return dump_program(options)
+
+    _finish(action, debug, verbose)
+
+
+@app.command()
+def explain(
+    program: Program,
+    rows: Annotated[
+        str | None,
+        typer.Option("--rows", help="Explain what these rows cost: a file with one JSON object a line, or -."),
+    ] = None,
+    args: ArgumentsToTrace = None,
+    analyze: Annotated[bool, typer.Option("--analyze", help="Run the rows, and show what they did cost.")] = False,
+    html: Annotated[str | None, typer.Option(metavar="FILE", help="Write a page for the browser, too.")] = None,
+    timeline: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the run as a trace for Perfetto or chrome://tracing.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(envvar="SGLC_MODEL", help="A model folder, OWNER/NAME[@REVISION], replay:hash or replay:TRACE."),
+    ] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="A tokenizer, where it is not the model's own.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    dtype: Annotated[DType, typer.Option(help="Numbers of the weights and the KV cache.")] = "auto",
+    kv_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Room of the KV cache, in tokens; else what the memory allows.")
+    ] = None,
+    chat_template: Annotated[str | None, typer.Option(help="A chat template: a file, or chatml.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Default temperature; 0 is greedy.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Default limit of new tokens.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    outputs: Annotated[str | None, typer.Option(metavar="A,B", help="Only these variables are wanted.")] = None,
+    level: Annotated[
+        int, typer.Option("-O", min=0, max=3, help="How far graphs are optimized; 3 may move unordered sections.")
+    ] = 2,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    debug: Debug = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Show what a program becomes, what is computed once for many, what its rows will cost at most, and why.
+
+    With --analyze the rows are run: what they did cost stands beside what was foretold, by statement and by pass.
+    """
+
+    def action() -> int:
+        from sglc.commands.engine_options import EngineOptions
+        from sglc.commands.explain import ExplainOptions
+        from sglc.commands.explain import explain as explain_program
+
+        engine = EngineOptions(
+            model=model,
+            tokenizer=tokenizer,
+            device=device,
+            dtype=dtype,
+            kv_tokens=kv_tokens,
+            chat_template=chat_template,
+        )
+        defaults = {"temperature": temperature, "max_new_tokens": max_tokens, "seed": seed}
+        options = ExplainOptions(
+            program=program,
+            engine=engine,
+            rows=rows,
+            args=args,
+            limit=limit,
+            analyze=analyze,
+            level=level,
+            outputs=None if outputs is None else tuple(name.strip() for name in outputs.split(",")),
+            html=html,
+            timeline=timeline,
+            json=json,
+            sampling={name: value for name, value in defaults.items() if value is not None},
+        )
+        return explain_program(options)
+
+    _finish(action, debug, verbose)
+
+
+@app.command()
+def opt(
+    file: Annotated[str, typer.Argument(metavar="FILE.sglir", help="Graphs, as `sglc dump` writes them; - is stdin.")],
+    passes: Annotated[
+        str | None, typer.Option(metavar="A,B{OPTION=1}", help="Run these passes, in this order; else those of -O2.")
+    ] = None,
+    level: Annotated[int | None, typer.Option("-O", min=0, max=3, help="Run the passes of a level.")] = None,
+    after: Annotated[str | None, typer.Option(metavar="PASS", help="Stop behind this pass, or behind lower.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Lower programs, also without passes on plans.")] = False,
+    params: Annotated[str | None, typer.Option(metavar="JSON", help='Sampling defaults: {"temperature": 0}.')] = None,
+    fixed: Annotated[
+        str | None, typer.Option(metavar="JSON", help='Arguments that are the same in every row: {"name": value}.')
+    ] = None,
+    outputs: Annotated[str | None, typer.Option(metavar="A,B", help="Only these variables are wanted.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="The tokenizer that plans are made for.")] = None,
+    print_after_all: Annotated[bool, typer.Option("--print-after-all", help="Show every step, on stderr.")] = False,
+    timing: Annotated[bool, typer.Option("--timing", help="Say how long every step took, on stderr.")] = False,
+    remarks: Annotated[bool, typer.Option("--remarks", help="Say what the passes did and missed, on stderr.")] = False,
+    locations: Annotated[bool, typer.Option("--locations", help="Show where each line comes from.")] = False,
+    debug: Debug = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Run passes of the optimizer on the graphs of a file and print what they become."""
+
+    def action() -> int:
+        from sglc.commands.opt import OptOptions
+        from sglc.commands.opt import opt as optimize
+
+        options = OptOptions(
+            file=file,
+            passes=passes,
+            level=level,
+            after=after,
+            plan=plan,
+            params=params,
+            fixed=fixed,
+            outputs=outputs,
+            tokenizer=tokenizer,
+            print_after_all=print_after_all,
+            timing=timing,
+            remarks=remarks,
+            locations=locations,
+        )
+        return optimize(options)
 
     _finish(action, debug, verbose)
 
