@@ -14,7 +14,9 @@ from types import FrameType
 from typing import Any
 
 import sglc
+from sglc.language.options import Optimize
 from sglc.language.state import ProgramState
+from tests import pass_choices
 from tests.cases import models
 from tests.program_sources import PLANTS, Module, ProgramSource, loaded
 
@@ -99,6 +101,11 @@ def run_eagerly(module: Module, source: ProgramSource, engine: sglc.Engine, conc
     return _run(module, source, engine, concurrency=concurrency, eager=True)
 
 
+def run_compiled(module: Module, source: ProgramSource, engine: sglc.Engine, optimize: Optimize) -> Any:
+    """Return the same of a run by graphs that went through some passes."""
+    return _run(module, source, engine, optimize=optimize)
+
+
 def _run(module: Module, source: ProgramSource, engine: sglc.Engine, **options: Any) -> Any:
     rows = copy.deepcopy(source.rows)
     states = module.program.run_batch(rows, backend=engine, **options, **source.sampling)
@@ -123,7 +130,8 @@ def mismatch(
 ) -> str | None:
     """Return how a program's compiled runs differ from its eager ones; None where they don't. Raises TookTooLong.
 
-    Every eighth program is compared with the reference itself, every eighth runs on the engine that checks itself.
+    Each program is compiled with passes of its own (`pass_choices`). Every eighth is compared with the reference
+    itself, every eighth runs on the engine that checks itself.
     """
     with loaded(source) as (compiled, eager), time_limit(seconds):
         found = _comparison(source, engines, compiled, eager, tally)
@@ -140,8 +148,9 @@ def _comparison(
 ) -> str | None:
     strict = source.seed % 8 == 0
     wanted = run_eagerly(eager, source, engines.alone if strict else engines.uncached, 1 if strict else None)
+    passes = pass_choices.choice(source.seed, ordered="sglc.unordered" in source.uses)
     try:
-        found = _run(compiled, source, engines.checked if source.seed % 8 == 1 else engines.crowd)
+        found = run_compiled(compiled, source, engines.checked if source.seed % 8 == 1 else engines.crowd, passes)
     except (KeyboardInterrupt, TookTooLong):
         raise
     except BaseException:  # a tracer's own signals are no Exceptions
@@ -154,7 +163,8 @@ def _comparison(
         may_fail = "program that fails" in source.uses or any("error" in each for each in wanted[0])
         if not may_fail and any(b.is_error for each in compiled.program.captures() for b in each.breaks):
             tally.unmet.append(source.seed)
-    return difference(source, found, wanted)
+    problem = difference(source, found, wanted)
+    return problem and f"with {pass_choices.shown(passes)}, {problem}"
 
 
 def difference(source: ProgramSource, found: Any, wanted: Any) -> str | None:

@@ -12,6 +12,10 @@ from sglc.errors import Location
 from sglc.language.function import SglFunction
 from sglc.language.state import ProgramState
 from tests.cases.recorder import RECORDER
+from tests.predictions import check_predictions
+
+MOST_FORETOLD = 50
+"""Rows of a case whose cost is foretold."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Models:
     ) -> list[ProgramState]:
         """Run rows as one batch and return their states; each must have come out as it does on the reference.
 
-        Raises the first row's error that there is, unless `failing` says that some are expected.
+        What they cost on the replay model must be what was foretold. Raises the first row's error that there is, unless
+        `failing` says that some are expected.
         """
         rows = list(rows)
         states: list[ProgramState] = program.run_batch(rows, backend=self.engine, **sampling)
@@ -37,6 +42,8 @@ class Models:
                 raise state.error
             RECORDER.compare(outcome(state), outcome(expected))
             assert outcome(state) == outcome(expected)
+        if self.scripted and not failing:
+            check_predictions(program, rows[:MOST_FORETOLD], self.engine, **sampling)
         return states
 
     def run_one(self, program: SglFunction, sampling: Mapping[str, Any] | None = None, **row: Any) -> ProgramState:
