@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
         for name, sentence in BENCHMARKS.items():
             print(f"{name:<{width}}  {sentence}")
         return 0
-    result = find(given.name)(Options(quick=given.quick, runs=given.runs))
+    result = find(given.name)(Options(given.quick, given.runs, given.install_peers))
     where = environment() | {"quick": given.quick} | dict(result.notes)
     if given.json:
         print(json.dumps({"benchmark": given.name, "figures": result.figures, "environment": where}))
@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quick", action="store_true", help="a small version, for the meaning and not the speed")
     parser.add_argument("--runs", type=_count, help="how often to repeat what is timed")
+    parser.add_argument("--install-peers", action="store_true", help="install the engines it compares with, if missing")
     return parser
 
 

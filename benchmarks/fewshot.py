@@ -1,8 +1,8 @@
-"""Few-shot prompts: 64 that share 1,024 tokens, against the best that transformers' batched `generate` does.
+"""Few-shot prompts: 64 that share 1,024 tokens, against the best that transformers' batched `generate` does, and vLLM.
 
-Both sides start without any KV and end with 32 new tokens a prompt. transformers computes the shared prefix once,
-repeats its cache 64 times and generates in one batch; sglc is given 64 requests and told nothing. Prompts are random
-token ids, handed to the engine as requests, so that no tokenizer decides how long they are.
+All sides start without any KV and end with 32 new tokens a prompt. transformers computes the shared prefix once,
+repeats its cache 64 times and generates in one batch; sglc and vLLM are given 64 requests and told nothing. Prompts
+are random token ids, handed to the engine as requests, so that no tokenizer decides how long they are.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from benchmarks.checkpoint import save_llama
+from benchmarks.peers.engines import Column
+from benchmarks.peers.protocol import Call
 from benchmarks.progress import say
 from benchmarks.registry import Figures, Options, Result
 from benchmarks.requests import Job, complete
@@ -30,6 +32,7 @@ from sglc.backend.tokenizer import Tokenizer
 from sglc.ir.sampling import SamplingParams
 
 THREADS = 2
+KV_TOKENS = 1 << 14
 PARAMS = SamplingParams(max_new_tokens=32, temperature=0.0, ignore_eos=True)
 
 
@@ -54,22 +57,35 @@ QUICK = Shape(prompts=8, shared=128, own=16, hidden=96, layers=2, vocab=1000)
 
 
 def run(options: Options) -> Result:
-    """Time both sides in turns."""
+    """Time all sides in turns."""
     shape = QUICK if options.quick else Shape()
     runs = options.runs or (1 if options.quick else 3)
-    ours, theirs, filled, equal = [], [], 0, 0
+    ours, theirs, vllm, filled, equal = [], [], [], 0, 0
     prompts = random_prompts(shape)
+    calls = [Call(ids, PARAMS.max_new_tokens, group) for group, ids in enumerate(prompts)]
     with tempfile.TemporaryDirectory() as folder, torch_threads(THREADS):
         checkpoint = alone(partial(save_llama, Path(folder), shape.hidden, shape.layers, shape.vocab))
         model = alone(lambda: AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.bfloat16).eval())
-        with Engine(checkpoint, tokenizer=Tokenizer.packaged(), dtype="bfloat16", kv_tokens=1 << 14) as engine:
+        started = Column(
+            checkpoint,
+            kv_tokens=KV_TOKENS,
+            threads=THREADS,
+            install=options.install_peers,
+            eager=options.quick,
+        )
+        ours_on = partial(Engine, tokenizer=Tokenizer.packaged(), dtype="bfloat16", kv_tokens=KV_TOKENS)
+        with started as column, ours_on(checkpoint) as engine:
+            column.warm_up(calls)
             for number in range(runs):
                 seconds, filled, output = sglc_run(engine, prompts)
                 ours.append(seconds)
                 seconds, expected = alone(partial(transformers_run, model, prompts, shape.shared))
                 theirs.append(seconds)
                 equal = equal_tokens(output, expected)
-                say(f"run {number + 1} of {runs}: sglc {ours[-1]:.2f} s, transformers {theirs[-1]:.2f} s")
+                answers = column.generate(calls)
+                vllm += [] if answers is None else [answers.seconds]
+                told = f"sglc {ours[-1]:.2f} s, transformers {theirs[-1]:.2f} s"
+                say(f"run {number + 1} of {runs}: {told}" + (f", vLLM {vllm[-1]:.2f} s" if answers else ""))
     figures: Figures = {
         "speedup_vs_transformers": median(theirs) / median(ours),
         "speedup_of_best_runs": min(theirs) / min(ours),
@@ -82,7 +98,10 @@ def run(options: Options) -> Result:
         "tokens": shape.prompts * PARAMS.max_new_tokens,
         "runs": runs,
     }
-    return Result(figures, {"data": "synthetic", "dtype": "bfloat16", "threads": str(THREADS)})
+    if len(vllm) == runs:
+        figures |= {"speedup_vs_vllm": median(vllm) / median(ours), "seconds_vllm": median(vllm)}
+    notes = {"data": "synthetic", "dtype": "bfloat16", "threads": str(THREADS), "vllm": column.note}
+    return Result(figures, notes)
 
 
 def equal_tokens(one: Sequence[Sequence[int]], two: Sequence[Sequence[int]]) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sglc.backend.claim import Claim
 from sglc.backend.engine import Engine
 from sglc.backend.request import Completion, Event, Request, Sink
 
@@ -30,7 +31,7 @@ class RecordingEngine(Engine):
         super().__init__(*args, **options)
         self.exchanges: list[Exchange] = []
 
-    def submit(self, requests: Sequence[Request]) -> None:
+    def submit(self, requests: Sequence[Request], *, dropped: Iterable[Claim] = ()) -> None:
         """Queue requests as `Engine` does, and note them."""
         for request in requests:
             if not request.params.return_logprob:
@@ -38,7 +39,7 @@ class RecordingEngine(Engine):
             exchange = Exchange(request.tokens.tolist())
             self.exchanges.append(exchange)
             request.sink = _noting(exchange, request.sink)
-        super().submit(requests)
+        super().submit(requests, dropped=dropped)
 
 
 def _noting(exchange: Exchange, sink: Sink) -> Sink:

@@ -13,8 +13,16 @@ BENCHMARKS = {
     "cases": "the program cases of tests/cases: how many there are, how many of their clauses fail",
     "capture": "the same cases compiled: how many run without an eager region, where the others have one, and why",
     "parity": "tokens and log-probabilities against transformers in float64, however requests are batched and cached",
-    "traces": "recorded agent runs replayed: outputs equal the record, tokens filled against a serial LRU radix cache",
-    "fewshot": "64 prompts that share 1,024 tokens, against transformers' batched generate with a prefilled cache",
+    "traces": "recorded agent runs replayed: outputs equal the record, tokens filled against a serial LRU radix cache, "
+    "and by plans at -O1 against -O0, the trie's edges and the optimal eviction",
+    "planning": "what passes and planning take, and what is lost where nothing can be won",
+    "fewshot": "64 prompts that share 1,024 tokens, against transformers' batched generate and vLLM",
+    "gsm8k": "questions behind the same examples: seconds at -O2, at -O0, and of vLLM fed the same calls",
+    "judge": "essays judged by six forks each and a verdict: seconds at -O2, at -O0, and of vLLM fed the same calls",
+    "tot": "searches of a tree of thought, level by level: seconds at -O2, at -O0, and of vLLM fed the same calls",
+    "agents": "short calls of a small town's agents: seconds at -O2, at -O0, and of vLLM fed the same calls",
+    "select": "choices: what they cost beside their prompts, seconds at -O2, at -O0 and of vLLM scoring each choice",
+    "reorder": "unordered sections: what rows share in the order found, against the order written and GGR's",
     "ragged": "one long prompt among many short ones: no padding to the longest",
 }
 """Name → what it measures. Each is a module of this package with `run(Options) -> Result`."""
@@ -22,10 +30,14 @@ BENCHMARKS = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run a benchmark: `quick` for seconds instead of minutes; `runs` of what is timed, None for its own."""
+    """How to run a benchmark: `quick` for seconds instead of minutes; `runs` of what is timed, None for its own.
+
+    With `install_peers`, engines that a benchmark compares with are installed where they are missing.
+    """
 
     quick: bool = False
     runs: int | None = None
+    install_peers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

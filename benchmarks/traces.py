@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from benchmarks import data
+from benchmarks import data, planned
 from benchmarks.progress import say
 from benchmarks.recording import Exchange, RecordingEngine
 from benchmarks.registry import Figures, Options, Result
@@ -71,6 +71,8 @@ def run(options: Options) -> Result:
     _measure(calls, reference.said, figures, "agent_mismatches", check=options.quick)
     ratios = [value for name, value in figures.items() if name.endswith("_fill_ratio")]
     figures |= {"max_fill_ratio": max(ratios), "min_fill_ratio": min(ratios)}
+    with tempfile.TemporaryDirectory() as folder:
+        planned.measure(tokenizer, Path(folder), figures, quick=options.quick)
     differences = [value for name, value in figures.items() if name.endswith("_trie_difference")]
     figures |= {"trie_difference": sum(map(abs, differences)), "seconds": perf_counter() - started}
     return Result(figures, {"data": data.source(), "tokenizer": tokenizer.name})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +26,9 @@ reason about the current situation, and Action can be three types:
 Here are some examples."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A recorded step, as it was written."""
-
-    thought: str
-    action: str
-    observation: str
-
-    def generated(self, number: int) -> str:
-        """Return what the model said for this step, up to the stop."""
-        return f" {self.thought}\nAction {number}: {self.action}\n"
-
-    def text(self, number: int) -> str:
-        """Return the whole step, as the next one reads it."""
-        return f"{self.generated(number)}{STOP} {number}: {self.observation}\n"
-
-
 @sglc.function
-def react(s: ProgramState, opening: str, steps: list[Step]) -> list[str]:
-    """Ask for every step of one question again; return what was said."""
+def react(s: ProgramState, opening: str, steps: list[str]) -> list[str]:
+    """Ask for every step of one question again; return what was said. `steps` are whole, as the next one reads them."""
     said: list[str] = []
     s += opening
     for number, step in enumerate(steps, 1):
@@ -55,7 +37,7 @@ def react(s: ProgramState, opening: str, steps: list[Step]) -> list[str]:
         branches[0] += sglc.gen("step", max_tokens=MAX_TOKENS, stop=STOP)
         branches.join()
         said += s["step"]  # wait, as SGLang's join does
-        s += step.text(number)
+        s += step
     return said
 
 
@@ -84,11 +66,16 @@ def _exchanges(row: dict[str, Any], tokenizer: Tokenizer) -> list[tuple[list[int
     prompt = row["opening"]
     for number, step in enumerate(row["steps"], 1):
         prompt += f"Thought {number}:"
-        output = tokenizer.encode(step.generated(number) + STOP)[:MAX_TOKENS]
+        output = tokenizer.encode(step.partition(f"{STOP} {number}:")[0] + STOP)[:MAX_TOKENS]
         ids = [*tokenizer.prefix, *tokenizer.encode(prompt, at_start=True)]
         found.append((ids, output, tokenizer.decode(output).partition(STOP)[0]))
-        prompt += step.text(number)
+        prompt += step
     return found
+
+
+def _step(number: int, thought: str, action: str, observation: str) -> str:
+    """Return a step as the next one reads it: what the model said, up to the stop, and what came of it."""
+    return f" {thought}\nAction {number}: {action}\n{STOP} {number}: {observation}\n"
 
 
 def _recorded(folder: Path) -> list[dict[str, Any]]:
@@ -97,7 +84,8 @@ def _recorded(folder: Path) -> list[dict[str, Any]]:
     given = []
     for line in (folder / "react_hotpotqa_traces_100.jsonl").read_text(encoding="utf-8").splitlines():
         for question, steps in json.loads(line).items():
-            given.append({"opening": f"{prefix}{question}\n", "steps": [Step(**step) for step in steps]})
+            written = [_step(number, **step) for number, step in enumerate(steps, 1)]
+            given.append({"opening": f"{prefix}{question}\n", "steps": written})
     return given
 
 
@@ -109,8 +97,8 @@ def _synthetic(count: int) -> list[dict[str, Any]]:
         {
             "opening": f"{prefix}Question: {sentence(words, 16)}?\n",
             "steps": [
-                Step(sentence(words, 10), f"Search[{sentence(words, 2)}]", sentence(words, 40))
-                for _ in range(words.randint(2, 5))
+                _step(number, sentence(words, 10), f"Search[{sentence(words, 2)}]", sentence(words, 40))
+                for number in range(1, words.randint(3, 6))
             ],
         }
         for _ in range(count)
