@@ -80,11 +80,16 @@ def run(
     concurrency: int | None = None,
     eager: bool = False,
     max_running: int = 256,
+    max_step_tokens: int = 2048,
     **sampling: Any,
 ) -> Ran:
     """Run a trace on a fresh engine; a `kv_tokens` of None is more than it can use."""
     engine = RecordingEngine(
-        trace.model, tokenizer=trace.tokenizer, kv_tokens=kv_tokens or _UNBOUNDED, max_running=max_running
+        trace.model,
+        tokenizer=trace.tokenizer,
+        kv_tokens=kv_tokens or _UNBOUNDED,
+        max_running=max_running,
+        max_step_tokens=max_step_tokens,
     )
     with engine:
         states: list[ProgramState] = trace.program.run_batch(
@@ -177,8 +182,9 @@ def against_trie(trace: Trace, figures: Figures) -> None:
         )
     seams = unbounded.requests - len(trace.rows)
     if seams > 0:
+        whole = run(trace, 1, max_step_tokens=_UNBOUNDED)  # prompts cut by a full step are no seams
         figures[f"{trace.name}_seams"] = seams
-        figures[f"{trace.name}_passes_per_seam"] = max(0, unbounded.row_passes - unbounded.drawn) / seams
+        figures[f"{trace.name}_passes_per_seam"] = max(0, whole.row_passes - whole.drawn) / seams
 
 
 def against_belady(trace: Trace, figures: Figures, limit: int) -> None:
