@@ -18,6 +18,7 @@ from sglc.ir.sampling import SamplingParams
 
 if TYPE_CHECKING:
     from sglc.backend.engine import Engine
+    from sglc.backend.step import Ints
     from sglc.backend.tokenizer import Tokenizer
 
 
@@ -202,9 +203,14 @@ class Decoding(Asking):
         return self.sent
 
     @property
-    def key(self) -> Hashable | None:
-        """What those share that one answer is good for, once it is in tokens; None where none is."""
-        return (self._decode.draw, self._settled.tokens.tobytes()) if self._decode.shared else None
+    def decode(self) -> Decode:
+        """What is asked, but for the prompt."""
+        return self._decode
+
+    @property
+    def asked_tokens(self) -> Ints:
+        """The prompt's tokens, once they are known."""
+        return self._settled.tokens
 
     def take(self, answers: Sequence[Completion]) -> None:
         """Take the answers to another that asked the same."""

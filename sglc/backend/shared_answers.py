@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sglc.backend.decoding import Decoding
+    from sglc.backend.decoding import Decode, Decoding
 
 
 class SharedAnswers:
@@ -15,19 +15,27 @@ class SharedAnswers:
     What was answered is kept as long as this is: rows that come later are answered at once.
     """
 
-    __slots__ = ("_followers", "_leaders")
+    __slots__ = ("_draws", "_followers", "_keys", "_leaders", "_numbers")
 
     def __init__(self) -> None:
-        self._leaders: dict[Hashable, Decoding] = {}
+        self._numbers: dict[Hashable, int] = {}  # what is drawn, numbered: it is slow to compare
+        self._draws: dict[Decode, int] = {}
+        self._leaders: dict[tuple[int, bytes], Decoding] = {}
+        self._keys: dict[Decoding, tuple[int, bytes]] = {}  # of leaders that are not answered
         self._followers: dict[Decoding, list[Decoding]] = {}
 
     def leads(self, asking: Decoding) -> bool:
         """Return whether nobody has asked the same before; otherwise it is answered now, or with the one that has."""
-        key = asking.key
-        if key is None:
+        decode = asking.decode
+        if not decode.shared:
             return True
+        draw = self._draws.get(decode)
+        if draw is None:
+            draw = self._draws[decode] = self._numbers.setdefault(decode.draw, len(self._numbers))
+        key = draw, asking.asked_tokens.tobytes()
         leader = self._leaders.setdefault(key, asking)
         if leader is asking:
+            self._keys[asking] = key
             return True
         if leader.answers is not None:
             asking.take(leader.answers)
@@ -37,10 +45,12 @@ class SharedAnswers:
 
     def settle(self, leader: Decoding) -> list[Decoding]:
         """Answer those that wait for a leader which has heard; return them if it has failed, to be asked anew."""
+        key = self._keys.pop(leader, None)
+        if key is None:
+            return []
         followers = self._followers.pop(leader, [])
         if leader.answers is None:
-            if leader.key is not None and self._leaders.get(leader.key) is leader:
-                del self._leaders[leader.key]
+            del self._leaders[key]
             return [follower for follower in followers if not follower.answered]
         for follower in followers:
             if not follower.answered:
@@ -52,4 +62,5 @@ class SharedAnswers:
         waiting = [follower for followers in self._followers.values() for follower in followers]
         self._followers.clear()
         self._leaders.clear()
+        self._keys.clear()
         return waiting
