@@ -7,30 +7,29 @@ are random token ids, handed to the engine as requests, so that no tokenizer dec
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter
-from typing import Any
 
 import numpy as np
-import torch
-from transformers import AutoModelForCausalLM, DynamicCache
 
 from benchmarks.checkpoint import save_llama
 from benchmarks.peers.engines import Column
 from benchmarks.peers.protocol import Call
 from benchmarks.progress import say
 from benchmarks.registry import Figures, Options, Result
-from benchmarks.requests import Job, complete
+from benchmarks.requests import Job, cold_run
 from benchmarks.threads import alone, torch_threads
 from sglc.backend.engine import Engine
 from sglc.backend.tokenizer import Tokenizer
 from sglc.ir.sampling import SamplingParams
 
+PEERS = ("transformers", "vllm")
 THREADS = 2
 KV_TOKENS = 1 << 14
 PARAMS = SamplingParams(max_new_tokens=32, temperature=0.0, ignore_eos=True)
@@ -56,52 +55,72 @@ class Shape:
 QUICK = Shape(prompts=8, shared=128, own=16, hidden=96, layers=2, vocab=1000)
 
 
+@dataclass(slots=True)
+class Side:
+    """The runs of one side: seconds, and the tokens that the last one generated."""
+
+    seconds: list[float] = field(default_factory=list)
+    said: list[list[int]] = field(default_factory=list)
+
+
 def run(options: Options) -> Result:
     """Time all sides in turns."""
     shape = QUICK if options.quick else Shape()
-    runs = options.runs or (1 if options.quick else 3)
-    ours, theirs, vllm, filled, equal = [], [], [], 0, 0
+    runs = options.runs or (1 if options.quick else 5)
     prompts = random_prompts(shape)
+    jobs = [Job(ids, PARAMS) for ids in prompts]
     calls = [Call(ids, PARAMS.max_new_tokens, group) for group, ids in enumerate(prompts)]
-    with tempfile.TemporaryDirectory() as folder, torch_threads(THREADS):
-        checkpoint = alone(partial(save_llama, Path(folder), shape.hidden, shape.layers, shape.vocab))
-        model = alone(lambda: AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.bfloat16).eval())
-        started = Column(
-            checkpoint,
-            kv_tokens=KV_TOKENS,
-            threads=THREADS,
-            install=options.install_peers,
-            eager=options.quick,
-        )
-        ours_on = partial(Engine, tokenizer=Tokenizer.packaged(), dtype="bfloat16", kv_tokens=KV_TOKENS)
-        with started as column, ours_on(checkpoint) as engine:
-            column.warm_up(calls)
-            for number in range(runs):
-                seconds, filled, output = sglc_run(engine, prompts)
-                ours.append(seconds)
-                seconds, expected = alone(partial(transformers_run, model, prompts, shape.shared))
-                theirs.append(seconds)
-                equal = equal_tokens(output, expected)
+    ours, theirs = Side(), {name: Side() for name in PEERS}
+    loads = []
+    with ExitStack() as stack:
+        stack.enter_context(torch_threads(THREADS))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        checkpoint = alone(partial(save_llama, folder, shape.hidden, shape.layers, shape.vocab))
+        columns = [Column(name, checkpoint, options, kv_tokens=KV_TOKENS, threads=THREADS) for name in PEERS]
+        for column in columns:
+            stack.enter_context(column).warm_up(calls)
+        model = partial(Engine, checkpoint, tokenizer=Tokenizer.packaged(), dtype="bfloat16", kv_tokens=KV_TOKENS)
+        engine = stack.enter_context(alone(model))
+        cold_run(engine, [Job(ids, replace(PARAMS, max_new_tokens=2)) for ids in prompts[:8]])  # as the peers' warm-up
+        for number in range(runs):
+            loads.append(os.getloadavg()[0])
+            seconds, completions = cold_run(engine, jobs)
+            ours.seconds.append(seconds)
+            ours.said = [completion.tokens.tolist() for completion in completions]
+            for column in columns:
                 answers = column.generate(calls)
-                vllm += [] if answers is None else [answers.seconds]
-                told = f"sglc {ours[-1]:.2f} s, transformers {theirs[-1]:.2f} s"
-                say(f"run {number + 1} of {runs}: {told}" + (f", vLLM {vllm[-1]:.2f} s" if answers else ""))
-    figures: Figures = {
-        "speedup_vs_transformers": median(theirs) / median(ours),
-        "speedup_of_best_runs": min(theirs) / min(ours),
-        "seconds_sglc": median(ours),
-        "seconds_transformers": median(theirs),
-        "tokens_filled": filled,
+                if answers is not None:
+                    theirs[column.name].seconds.append(answers.seconds)
+                    theirs[column.name].said = answers.outputs
+            told = ", ".join(f"{name} {side.seconds[-1]:.2f} s" for name, side in theirs.items() if side.seconds)
+            say(f"run {number + 1} of {runs}: sglc {seconds:.2f} s, {told or 'no peer'}")
+    figures = _compared(ours, theirs) | {
+        "seconds_sglc": median(ours.seconds),
+        "tokens_filled": engine.counters.filled,
         "tokens_filled_wanted": shape.fewest_filled,
-        "tokens_per_s_sglc": shape.prompts * PARAMS.max_new_tokens / median(ours),
-        "equal_tokens": equal,  # of the last run; the rest differs by rounding in bfloat16
+        "tokens_per_s_sglc": shape.prompts * PARAMS.max_new_tokens / median(ours.seconds),
         "tokens": shape.prompts * PARAMS.max_new_tokens,
         "runs": runs,
     }
-    if len(vllm) == runs:
-        figures |= {"speedup_vs_vllm": median(vllm) / median(ours), "seconds_vllm": median(vllm)}
-    notes = {"data": "synthetic", "dtype": "bfloat16", "threads": str(THREADS), "vllm": column.note}
+    notes = {f"peer_{column.name}": column.note for column in columns} | {
+        "data": "synthetic",
+        "dtype": "bfloat16",
+        "threads": str(THREADS),
+        "load_averages": " ".join(f"{load:.2f}" for load in loads),
+    }
     return Result(figures, notes)
+
+
+def _compared(ours: Side, theirs: Mapping[str, Side]) -> Figures:
+    """Return the ratios of medians, of the peers that were there until the end."""
+    figures: Figures = {}
+    for name, side in theirs.items():
+        if len(side.seconds) == len(ours.seconds):
+            figures[f"speedup_vs_{name}"] = median(side.seconds) / median(ours.seconds)
+            figures[f"time_vs_{name}"] = median(ours.seconds) / median(side.seconds)
+            figures[f"seconds_{name}"] = median(side.seconds)
+            figures[f"equal_tokens_{name}"] = equal_tokens(ours.said, side.said)  # the rest differs by rounding
+    return figures
 
 
 def equal_tokens(one: Sequence[Sequence[int]], two: Sequence[Sequence[int]]) -> int:
@@ -115,33 +134,3 @@ def random_prompts(shape: Shape) -> list[list[int]]:
     shared = source.integers(10, shape.vocab, shape.shared).tolist()
     firsts = 10 + source.permutation(shape.vocab - 10)[: shape.prompts]
     return [[*shared, first, *source.integers(10, shape.vocab, shape.own - 1).tolist()] for first in firsts.tolist()]
-
-
-def sglc_run(engine: Engine, prompts: Sequence[Sequence[int]]) -> tuple[float, int, list[list[int]]]:
-    """Return the seconds, the prompt tokens computed, and the tokens generated, from an empty cache."""
-    engine.flush_cache()
-    engine.reset_counters()
-    started = perf_counter()
-    completions = complete(engine, [Job(ids, PARAMS) for ids in prompts])
-    seconds = perf_counter() - started
-    return seconds, engine.counters.filled, [completion.tokens.tolist() for completion in completions]
-
-
-@torch.inference_mode()
-def transformers_run(model: Any, prompts: Sequence[Sequence[int]], shared: int) -> tuple[float, list[list[int]]]:
-    """Return the seconds and the tokens generated: the prefix once, its cache repeated, one batch of all prompts."""
-    ids = torch.tensor(prompts)
-    started = perf_counter()
-    cache = DynamicCache(config=model.config)
-    model(ids[:1, :shared], past_key_values=cache, logits_to_keep=1)
-    cache.batch_repeat_interleave(len(prompts))
-    whole = model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        past_key_values=cache,
-        do_sample=False,
-        min_new_tokens=PARAMS.max_new_tokens,
-        max_new_tokens=PARAMS.max_new_tokens,
-        pad_token_id=0,
-    )
-    return perf_counter() - started, whole[:, ids.shape[1] :].tolist()

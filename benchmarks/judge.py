@@ -11,6 +11,6 @@ ESSAYS, TOKENS = 8, 24
 
 def run(options: Options) -> Result:
     """Run it with judgements of so many tokens."""
-    rows = judge.rows(2 if options.quick else ESSAYS)
-    tokens = 6 if options.quick else TOKENS
+    essays, tokens = (2, 6) if options.quick else (ESSAYS, TOKENS)
+    rows = sorted(judge.rows(), key=lambda row: len(row["essay"]))[-essays:]  # the longest: 800 to 900 tokens
     return compare(Workload("judge", judge.judge, [row | {"max_tokens": tokens} for row in rows]), options)

@@ -12,9 +12,10 @@ from statistics import median
 import numpy as np
 
 from benchmarks.checkpoint import save_llama
-from benchmarks.fewshot import THREADS, sglc_run
+from benchmarks.fewshot import PARAMS, THREADS
 from benchmarks.progress import say
 from benchmarks.registry import Figures, Options, Result
+from benchmarks.requests import Job, cold_run
 from benchmarks.threads import torch_threads
 from sglc.backend.engine import Engine
 from sglc.backend.tokenizer import Tokenizer
@@ -28,16 +29,16 @@ def run(options: Options) -> Result:
     short, long = (7, 512) if options.quick else (SHORT, LONG_TOKENS)
     runs = options.runs or (1 if options.quick else 3)
     source = np.random.default_rng(4)
-    few = [source.integers(10, _VOCAB, SHORT_TOKENS).tolist() for _ in range(short)]
-    one = [source.integers(10, _VOCAB, long).tolist()]
+    few = [Job(source.integers(10, _VOCAB, SHORT_TOKENS).tolist(), PARAMS) for _ in range(short)]
+    one = [Job(source.integers(10, _VOCAB, long).tolist(), PARAMS)]
     seconds: dict[str, list[float]] = {"short": [], "long": [], "together": []}
     with tempfile.TemporaryDirectory() as folder, torch_threads(THREADS):
         checkpoint = save_llama(Path(folder), hidden=384, layers=4, vocab=_VOCAB)
         with Engine(checkpoint, tokenizer=Tokenizer.packaged(), dtype="bfloat16", kv_tokens=1 << 15) as engine:
-            sglc_run(engine, few[:1])  # not the first pass of all
+            cold_run(engine, few[:1])  # not the first pass of all
             for number in range(runs):
-                for name, prompts in (("short", few), ("long", one), ("together", few + one)):
-                    seconds[name].append(sglc_run(engine, prompts)[0])
+                for name, jobs in (("short", few), ("long", one), ("together", few + one)):
+                    seconds[name].append(cold_run(engine, jobs)[0])
                 say(f"run {number + 1} of {runs}: " + ", ".join(f"{n} {s[-1]:.2f} s" for n, s in seconds.items()))
     medians = {f"seconds_{name}": median(values) for name, values in seconds.items()}
     apart = medians["seconds_short"] + medians["seconds_long"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,7 @@ class RecordingEngine(Engine):
         super().__init__(*args, **options)
         self.exchanges: list[Exchange] = []
 
-    def submit(self, requests: Sequence[Request], *, dropped: Iterable[Claim] = ()) -> None:
+    def submit(self, requests: Sequence[Request], dropped: Sequence[Claim] = ()) -> None:
         """Queue requests as `Engine` does, and note them."""
         for request in requests:
             if not request.params.return_logprob:

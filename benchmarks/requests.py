@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 
@@ -46,3 +47,12 @@ def complete(engine: Engine, jobs: Sequence[Job]) -> list[Completion]:
             if isinstance(event, Completion):
                 completions[request] = event
     return [completions[request] for request in requests]
+
+
+def cold_run(engine: Engine, jobs: Sequence[Job]) -> tuple[float, list[Completion]]:
+    """Return the seconds that jobs take from an empty cache and with counters at zero, and their completions."""
+    engine.flush_cache()
+    engine.reset_counters()
+    started = perf_counter()
+    completions = complete(engine, jobs)
+    return perf_counter() - started, completions

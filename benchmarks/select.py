@@ -84,7 +84,7 @@ def run(options: Options) -> Result:
     shape = QUICK if options.quick else Shape()
     figures = {**counted(shape), **exact(shape)}
     timed, vllm = times(shape, options)
-    notes = {"data": data.source(), "dtype": "bfloat16", "threads": str(shape.threads), "vllm": vllm}
+    notes = {"data": data.source(), "dtype": "bfloat16", "threads": str(shape.threads), "peer_vllm": vllm}
     return Result(figures | timed, notes)
 
 
@@ -255,13 +255,7 @@ def vllm_seconds(
     ]
     few = asked[: shape.vllm_rows * len(rows[0]["endings"])]
     found: dict[str, float] = {}
-    with Column(
-        checkpoint,
-        kv_tokens=shape.kv_tokens,
-        threads=shape.threads,
-        install=options.install_peers,
-        eager=options.quick,  # compiling takes longer than the rest
-    ) as column:
+    with Column("vllm", checkpoint, options, kv_tokens=shape.kv_tokens, threads=shape.threads) as column:
         score_choices(column, *_columns(asked[:4]))  # does not count
         whole = score_choices(column, *_columns(few))
         if whole is not None:

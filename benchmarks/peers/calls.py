@@ -50,7 +50,8 @@ class CallEngine(Engine):
         group = request.priority[0]
         row = self._asked_of_rows.setdefault(group, [])
         level = 1 + max((asked.call.level for asked in row if asked.done), default=-1)
-        asked = _Asked(Call(request.tokens.tolist(), request.params.max_new_tokens, group, level))
+        params = request.params
+        asked = _Asked(Call(request.tokens.tolist(), params.max_new_tokens, group, level, params.temperature))
         row.append(asked)
         return asked
 

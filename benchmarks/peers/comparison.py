@@ -1,7 +1,8 @@
 """A program's rows at -O2, at -O0, and as the same calls to vLLM: who takes how long.
 
 sglc's time is that of `run_batch` on a program not seen before: tracing, passes, tokenization, stops. vLLM is given
-token ids and how many to generate, and each call as soon as sglc could ask it without any pass.
+token ids and how many to generate, and each call as soon as sglc could ask it without any pass. At a temperature the
+two draw different tokens, but as many.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ LEVELS = (2, 0)
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A program and its rows. `sampling` is given to `run_batch` beside temperature 0 and no end of text."""
+    """A program and its rows, run at a temperature; the end of a text ends no generation."""
 
     name: str
     program: SglFunction
     rows: Sequence[Mapping[str, Any]]
-    sampling: Mapping[str, Any] = field(default_factory=dict)
+    temperature: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +68,13 @@ class Side:
 def compare(workload: Workload, options: Options, size: Size | None = None) -> Result:
     """Run a workload on all sides in turns, after one run of a single row that does not count."""
     size = size or (QUICK if options.quick else Size())
-    runs = options.runs or (1 if options.quick else 3)
+    runs = options.runs or (1 if options.quick else 5)
     tokenizer = data.gpt2()
     vocab = -(-tokenizer.vocab_size // size.vocab_multiple) * size.vocab_multiple
     ours, theirs, loads = {level: Side() for level in LEVELS}, Side(), []
     with tempfile.TemporaryDirectory() as folder, torch_threads(size.threads):
         checkpoint = alone(partial(save_llama, Path(folder), size.hidden, size.layers, vocab))
-        started = Column(
-            checkpoint,
-            kv_tokens=size.kv_tokens,
-            threads=size.threads,
-            install=options.install_peers,
-            eager=options.quick,
-        )
+        started = Column("vllm", checkpoint, options, kv_tokens=size.kv_tokens, threads=size.threads)
         model = partial(CallEngine, checkpoint, tokenizer=tokenizer, dtype="bfloat16", kv_tokens=size.kv_tokens)
         with started as column, alone(model) as engine:
             for level in LEVELS:
@@ -109,7 +104,7 @@ def compare(workload: Workload, options: Options, size: Size | None = None) -> R
         "dtype": "bfloat16",
         "threads": str(size.threads),
         "tokenizer": tokenizer.name,
-        "vllm": column.note,
+        "peer_vllm": column.note,
         "load_averages": " ".join(f"{load:.2f}" for load in loads),
     }
     return Result(figures, notes)
@@ -123,9 +118,7 @@ def timed(
     engine.flush_cache()
     engine.reset_counters()
     started = perf_counter()
-    states = program.run_batch(
-        rows, backend=engine, optimize=level, temperature=0, ignore_eos=True, **workload.sampling
-    )
+    states = program.run_batch(rows, backend=engine, optimize=level, temperature=workload.temperature, ignore_eos=True)
     seconds = perf_counter() - started
     for state in states:
         if state.error is not None:
@@ -140,6 +133,7 @@ def _figures(name: str, ours: Mapping[int, Side], theirs: Side) -> Figures:
     figures[f"{name}_o2_vs_o0"] = seconds[0] / seconds[2]
     if len(theirs.seconds) == len(ours[2].seconds):
         figures[f"{name}_vllm_seconds"] = median(theirs.seconds)
+        figures[f"{name}_vs_vllm"] = seconds[2] / median(theirs.seconds)
         figures[f"{name}_o2_vs_vllm"] = median(theirs.seconds) / seconds[2]
         figures[f"{name}_o2_vs_vllm_of_best_runs"] = min(theirs.seconds) / min(ours[2].seconds)
     for level, side in ours.items():

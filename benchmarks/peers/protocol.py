@@ -2,7 +2,7 @@
 
 | asked | answered |
 |---|---|
-| `{"do": "load", …}`, the fields of `Setup` | `{"version", "seconds"}` |
+| `{"do": "load", …}`, the fields of `Setup` | `{"version"}` |
 | `{"do": "generate", "calls": […], "logprobs", "reuse"}`, calls with the fields of `Call` | the fields of `Answers` |
 
 Where something went wrong, the answer is `{"error": sentence}`. The end of stdin is the end of the peer. While nothing
@@ -33,12 +33,16 @@ class PeerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a peer loads. `threads` are cores, `page` is the smallest prefix its cache shares, in tokens."""
+    """What a peer loads; it takes of it what it has a use for.
+
+    `threads` are cores, `kv_bytes` is what `kv_tokens` take, `page` is the smallest prefix a cache shares, in tokens.
+    """
 
     checkpoint: str
     dtype: str
     threads: int
     max_model_len: int
+    kv_tokens: int
     kv_bytes: int
     page: int = 32
     max_sequences: int = 256
@@ -48,16 +52,18 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A greedy generation of exactly `max_new_tokens`, whatever is drawn, or with `score_from` a scoring.
+    """A generation of exactly `max_new_tokens`, whatever is drawn, or with `score_from` a scoring.
 
-    A call begins when all calls of its group with a lower `level` are done. `score_from` is the first prompt token
-    whose log-probability is wanted; a peer that has to generate something then generates one token.
+    It is greedy at temperature 0; otherwise it draws from all tokens, each call by itself. A call begins
+    when all calls of its group with a lower `level` are done. `score_from` is the first prompt token whose
+    log-probability is wanted; a peer that has to generate something then generates one token.
     """
 
     tokens: Sequence[int]
     max_new_tokens: int
     group: int = 0
     level: int = 0
+    temperature: float = 0.0
     score_from: int | None = None
 
 
@@ -105,9 +111,12 @@ class Peer:
     ) -> Answers:
         """Answer calls from an empty cache. With `reuse`, cached KV serves calls that score, too. Raises PeerError."""
         described = [asdict(call) for call in calls]
-        return Answers(
-            **self._ask({"do": "generate", "calls": described, "logprobs": logprobs, "reuse": reuse}, timeout)
-        )
+        asked = {"do": "generate", "calls": described, "logprobs": logprobs, "reuse": reuse}
+        answers = Answers(**self._ask(asked, timeout))
+        for call, output in zip(calls, answers.outputs, strict=True):
+            if call.score_from is None and len(output) != call.max_new_tokens:
+                raise PeerError(f"failed: found {len(output)} tokens; wanted {call.max_new_tokens}")
+        return answers
 
     def close(self) -> None:
         """End the peer, if need be by force."""

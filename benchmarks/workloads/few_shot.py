@@ -13,18 +13,29 @@ from benchmarks.workloads.synthetic import sentence
 from sglc.language.state import ProgramState
 
 EXAMPLES, STOP, MAX_TOKENS = 8, "\n\n", 256
+SAMPLES = 16
+INSTRUCTION = "Answer each question. Show every step, then the number.\n\n"
 
 
 @sglc.function
 def answer(s: ProgramState, examples: str, question: str, max_tokens: int = MAX_TOKENS) -> None:
     """Answer one question as the examples do."""
-    s += "Answer each question. Show every step, then the number.\n\n"
-    s += examples + "Question: " + question + "\nAnswer:"
+    s += INSTRUCTION + examples + "Question: " + question + "\nAnswer:"
     s += sglc.gen("answer", max_tokens=max_tokens, stop=STOP)
 
 
+@sglc.function
+def sample_answers(s: ProgramState, examples: str, question: str, max_tokens: int = MAX_TOKENS) -> None:
+    """Answer one question so many times, as self-consistency does; each answer is as long as it may be."""
+    s += INSTRUCTION + examples + "Question: " + question + "\nAnswer:"
+    forks = s.fork(SAMPLES)
+    for fork in forks:
+        fork += sglc.gen("answer", max_tokens=max_tokens)
+    forks.join()
+
+
 def rows(limit: int | None = None) -> list[dict[str, Any]]:
-    """Return the arguments of `answer`, a question a row; the examples are the same in all of them."""
+    """Return the arguments of either program, a question a row; the examples are the same in all of them."""
     folder = data.folder()
     if folder is None:
         words = random.Random(7)

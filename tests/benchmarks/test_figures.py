@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from benchmarks import cases, data, fewshot, overhead, parity, ragged, traces
+from benchmarks import cases, data, decode, fewshot, overhead, parity, ragged, traces
 from benchmarks.recording import Exchange, RecordingEngine
 from benchmarks.registry import Figures, Options
 from benchmarks.requests import Job, complete
@@ -130,14 +130,70 @@ def test_recording_notes_every_token_drawn() -> None:
             complete(engine, [Job([5], SamplingParams())])
 
 
-# fewshot and ragged
+# fewshot
 
 
 def test_fewshot_computes_the_shared_prefix_once() -> None:
-    figures = fewshot.run(QUICK).figures
+    result = fewshot.run(QUICK)
+    figures = result.figures
     assert figures["tokens_filled"] == figures["tokens_filled_wanted"] == 128 + 8 * 16
-    assert figures["equal_tokens"] > figures["tokens"] / 2
     assert fewshot.Shape().fewest_filled == 1024 + 64 * 64
+    for name in fewshot.PEERS:
+        assert result.notes[f"peer_{name}"].startswith("not installed")
+        assert f"time_vs_{name}" not in figures
+
+
+def test_fewshot_compares_medians_of_peers_that_stayed() -> None:
+    ours = fewshot.Side([1.0, 4.0, 2.0], [[1, 2], [3, 4]])
+    theirs = {"vllm": fewshot.Side([5.0, 1.0, 9.0], [[1, 2], [4, 4]]), "transformers": fewshot.Side([1.0], [[1, 2]])}
+    assert fewshot._compared(ours, theirs) == {
+        "speedup_vs_vllm": 2.5,
+        "time_vs_vllm": 0.4,
+        "seconds_vllm": 5.0,
+        "equal_tokens_vllm": 3,
+    }
+
+
+# decode
+
+
+def test_decode_times_models_without_any_peer() -> None:
+    result = decode.run(QUICK)
+    figures = result.figures
+    assert figures["qwen3_decode_vs_llama"] == figures["qwen3_decode_ms_sglc"] / figures["decode_ms_sglc"]
+    assert figures["qwen3_prefill_vs_llama"] > 0 < figures["gpt2_prefill128_ms_sglc"]
+    assert not any(name.endswith(("vllm", "llamacpp", "transformers")) for name in figures)
+    for name in ("vllm", "llama.cpp", "transformers", "gpt2_transformers"):
+        assert result.notes[f"peer_{name}"].startswith("not installed")
+
+
+def test_a_token_takes_what_a_longer_answer_takes_more() -> None:
+    shape = decode.Shape(prompt=10, tokens=5, long_prompt=100, vocab=50)
+    asked: list[tuple[int, int]] = []
+
+    def ask(tokens: Sequence[int], count: int) -> tuple[float, list[int]]:
+        asked.append((len(tokens), count))
+        return 0.001 * len(tokens) + 0.25 * (count - 1), [7] * count
+
+    twice_as_slow = decode.Side(lambda tokens, count: (2 * ask(tokens, count)[0], [7] * (count - 1) + [8]))
+    gone = decode.Side(lambda tokens, count: None)
+    sides = {
+        ("llama", "sglc"): decode.Side(ask),
+        ("llama", "llama.cpp"): twice_as_slow,
+        ("llama", "vllm"): gone,
+        ("qwen3", "sglc"): decode.Side(ask),
+    }
+    for side in sides.values():
+        side.take_turn(shape)
+    assert asked[:4] == [(100, 2), (10, 5), (10, 1), (100, 1)]
+    figures = decode._figures(sides, shape, runs=1)
+    assert figures["decode_ms_sglc"] == pytest.approx(250) and figures["prefill100_ms_llamacpp"] == pytest.approx(200)
+    assert figures["decode_vs_llamacpp"] == figures["prefill_vs_llamacpp"] == pytest.approx(0.5)
+    assert figures["equal_tokens_llamacpp"] == 4 and figures["qwen3_decode_vs_llama"] == 1
+    assert "decode_ms_vllm" not in figures
+
+
+# ragged
 
 
 def test_ragged_compares_together_with_apart() -> None:

@@ -1,39 +1,17 @@
-"""vLLM behind JSON lines: a script that runs in vLLM's own virtual environment and imports nothing of sglc.
-
-It reads one object a line from stdin and answers each with one on stdout; `protocol.py` describes them.
-"""
+"""vLLM behind JSON lines: batches, prefixes shared in pages, prompts scored."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections import defaultdict
 from time import perf_counter
-from typing import Any, TextIO
+from typing import Any
+
+from worker_loop import Answer, Asked, serve  # type: ignore[import-not-found]
 
 
-def main() -> None:
-    """Serve until stdin ends. Everything that vLLM prints goes to stderr."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    engine: Any = None
-    for line in sys.stdin:
-        asked = json.loads(line)
-        try:
-            if asked["do"] == "load":
-                started = perf_counter()
-                engine, version = load(asked)
-                answer = {"version": version, "seconds": perf_counter() - started}
-            else:
-                answer = generate(engine, asked)
-        except Exception as error:  # whatever it is, the parent is to read it
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        _send(answers, answer)
-
-
-def load(asked: dict[str, Any]) -> tuple[Any, str]:
-    """Return vLLM's engine for a checkpoint, with prefix caching, and vLLM's version."""
+def load(asked: Asked) -> tuple[Any, str]:
+    """Return vLLM's engine for a checkpoint, with prefix caching, and its version."""
     cores = sorted(os.sched_getaffinity(0))[: asked["threads"]]
     os.environ["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, cores))
     os.environ["VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS"] = "86400"  # time in which it is stopped counts, too
@@ -53,10 +31,11 @@ def load(asked: dict[str, Any]) -> tuple[Any, str]:
         max_num_seqs=asked["max_sequences"],
         seed=0,
     )
-    return model.llm_engine, vllm.__version__
+    how = "eager" if asked["eager"] else "compiled"
+    return model.llm_engine, f"{vllm.__version__}, {how}, pages of {asked['page']}"
 
 
-def generate(engine: Any, asked: dict[str, Any]) -> dict[str, Any]:
+def generate(engine: Any, asked: Asked) -> Answer:
     """Run calls from an empty cache, each as soon as those of its group that it has to wait for are done."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind  # type: ignore[import-not-found]
@@ -76,7 +55,7 @@ def generate(engine: Any, asked: dict[str, Any]) -> dict[str, Any]:
         for number in numbers:
             params = SamplingParams(
                 max_tokens=max(1, calls[number]["max_new_tokens"]),
-                temperature=0.0,
+                temperature=calls[number]["temperature"],  # each request draws on its own, without a seed the fastest
                 ignore_eos=True,
                 detokenize=False,
                 logprobs=0 if asked["logprobs"] else None,
@@ -123,10 +102,5 @@ def _scored(output: Any, score_from: int | None) -> list[float] | None:
     return [entry[token].logprob for token, entry in zip(tokens, entries, strict=True)]
 
 
-def _send(answers: TextIO, answer: dict[str, Any]) -> None:
-    answers.write(json.dumps(answer) + "\n")
-    answers.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(load, generate)
