@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 
-from sglc.backend.attention import StepAttention
 from sglc.backend.kv_store import KvStore
 from sglc.backend.partial_softmax import Scoring
 from sglc.backend.step import Step
@@ -43,7 +42,7 @@ class Pass:
         self.calls: list[AttentionCall] = []
         self.mask_windows: set[int | None] = set()  # of the masks that the model had made for its layers
         self._store = store
-        self._attention = StepAttention(step, store.limits, store.device)
+        self._attention = store.attention(step)
         self._slots = as_index(step.slots, store.device)
 
     @contextmanager
@@ -56,12 +55,17 @@ class Pass:
             _current.reset(token)
 
     def attend(
-        self, call: AttentionCall, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scoring: Scoring
+        self,
+        layer: object,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        scoring: Scoring,
+        window: int | None = None,
     ) -> torch.Tensor:
-        """Store k and v [kv_heads, T, ...], then return the attention [T, heads, E] of q [heads, T, D]."""
-        self.calls.append(call)
-        keys, values = self._store.write(call.module, q.shape[0], self._slots, k, v)
-        return self._attention.attend(q, keys, values, scoring, call.window)
+        """Store k and v [T, kv_heads, ...], then return the attention [T, heads · E] of q [T, heads, D]."""
+        memory = self._store.write(layer, self._slots, k, v)
+        return self._attention.attend(q, k, v, memory, scoring, window)
 
 
 _current: ContextVar[Pass] = ContextVar("sglc_pass")
@@ -80,8 +84,11 @@ def _attention(
     scaling = options.get("scaling")
     scoring = Scoring(query.shape[-1] ** -0.5 if scaling is None else float(scaling), options.get("softcap"))
     call = AttentionCall(module, options.get("sliding_window"), scoring.softcap)
-    out = _current.get().attend(call, query[0], key[0], value[0], scoring)
-    return out.unsqueeze(0), None
+    running = _current.get()
+    running.calls.append(call)
+    q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
+    out = running.attend(module, q, k, v, scoring, call.window)
+    return out.view(1, len(q), query.shape[1], -1), None
 
 
 def _mask(*_: Any, **options: Any) -> None:

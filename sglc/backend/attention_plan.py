@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
+from sglc.backend.kv_copies import Changes
+from sglc.backend.seats import Seats
+from sglc.backend.shared_copies import Shared, SharedCopies
 from sglc.backend.shared_prefix import SharedRun, shared_runs
 from sglc.backend.step import Ints, Step
+from sglc.backend.suffixes import Running, Suffix, Suffixes
 from sglc.backend.work_list import Blocks, Index, as_index, work_list
 
-_WINDOW_TOKENS = 256  # new tokens attended at once where a window hides keys: more would compute mostly hidden ones
+_MANY_TOKENS = 64
+"""New tokens of a row from which on it reads its keys alone."""
+
+_FEW_ROWS = 2
+"""Rows that generate which read the pool where their slots are consecutive; of more rows, copies are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that keep the scratch memory of a step's attention small."""
+    """What a step's attention may do at once, and what is worth a product of its own."""
 
-    tokens: int = 256  # new tokens attended at once
-    positions: int = 4096  # KV positions gathered at once
+    positions: int = 4096  # KV positions of one product
+    saved: int = 256  # reads of a position that sharing a run must spare, over all its rows
+    join: int = 64  # positions that a row may read in vain to be computed with others
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,129 +41,169 @@ class Rectangle:
 
 
 @dataclass(frozen=True, slots=True)
-class Triangle:
-    """The queries are the last of the keys' positions; each sees the keys up to its own, `window` of them at most."""
+class Causal:
+    """Some rows, each with as many new tokens and keys; the tokens are the last of the keys' positions.
+
+    Each sees the keys up to its own, `window` of them at most.
+    """
 
     queries: slice
-    keys: Index  # slots
+    keys: Index  # slots, row by row
+    rows: int
     window: int | None
 
 
-Piece = Rectangle | Triangle | Blocks
-"""Some queries of a tile, counted from its start, and some of the keys they see."""
+First = Causal | Rectangle | Suffix
+More = Rectangle | Shared | Blocks
+Piece = First | More
+
+
+@dataclass(slots=True)
+class Plan:
+    """All attention of a step: each token is one of `gathered` or a query of one of `first`; `more` is merged in."""
+
+    changes: Changes = field(default_factory=Changes)
+    first: list[First] = field(default_factory=list)
+    gathered: Index | None = None
+    more: list[More] = field(default_factory=list)
+
+
+class Copies:
+    """What the layers that one plan serves keep beside the pool."""
+
+    def __init__(self, device: torch.device, positions: int) -> None:
+        """Give room for so many positions."""
+        self.seats = Seats(positions)
+        self.suffixes = Suffixes(device, self.seats)
+        self.shared = SharedCopies(device, self.seats)
+
+    def clear(self) -> None:
+        """Forget all: what the layers have may not be whole."""
+        self.seats.clear()
+        self.suffixes.clear()
+        self.shared.clear()
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
-    """New tokens start .. stop - 1 of the step and all their attention, to be merged by log-sum-exp.
+class _Row:
+    """A row of the step: `count` new tokens from token `start` on, at `position` and after it."""
 
-    A triangle comes before all other pieces of its queries.
-    """
-
-    start: int
-    stop: int
-    pieces: tuple[Piece, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    """Consecutive new tokens of one row: `count` from token `start` of the tile on, at `position` and after it."""
-
+    number: int | None  # what tells it from rows of other steps
     start: int
     count: int
     position: int
     table: Ints  # [position + count]
     first_seen: int  # the first position that the last token sees
-    masked: bool  # whether a window lets the tokens begin at different positions
-
-    @property
-    def queries(self) -> slice:
-        """The segment's tokens in the tile."""
-        return slice(self.start, self.start + self.count)
+    windowed: bool  # whether a window hides positions from some token
 
     @property
     def common(self) -> tuple[int, int]:
-        """Begin and end of the positions before the new tokens that all of these see, for runs to be found in."""
-        return (0, 0) if self.masked else (self.first_seen, self.position)
+        """Begin and end of the positions before the new tokens that all of these see, for runs to be found in.
 
-    def slots(self, runs: list[SharedRun], stop: int) -> Ints:
-        """Return the slots of positions first_seen .. stop - 1 that are in none of the runs."""
-        parts, begin = [], self.first_seen
-        for run in sorted(runs, key=lambda run: run.start):
-            parts.append(self.table[begin : run.start])
-            begin = run.stop
-        return np.concatenate([*parts, self.table[begin:stop]])
+        There are none where a window hides some, nor where there are many tokens: reading keys is little then beside
+        what is computed with them.
+        """
+        return (0, 0) if self.windowed or self.count > _MANY_TOKENS else (0, self.position)
 
 
-def plan_tiles(step: Step, limits: Limits, window: int | None, device: torch.device) -> tuple[Tile, ...]:
-    """Return the plan of a layer whose tokens see the last `window` positions, their own included (None: all)."""
-    tiles, start = [], 0
-    for segments in _tiles(step, limits.tokens, window):
-        stop = start + segments[-1].start + segments[-1].count
-        tiles.append(Tile(start, stop, tuple(_pieces(segments, limits, window, device))))
-        start = stop
-    return tuple(tiles)
+def plan_attention(step: Step, limits: Limits, window: int | None, copies: Copies, device: torch.device) -> Plan:
+    """Return the plan of layers whose tokens see the last `window` positions, their own included (None: all)."""
+    rows = list(_rows(step, window))
+    starts, stops = zip(*(row.common for row in rows), strict=True)
+    ends = [0] * len(rows)  # the end of what each row reads with others, from its first position on
+    plan = Plan()
+    copies.seats.join(limits.join, plan.changes)
+    copies.shared.begin()
+    runs = shared_runs([row.table for row in rows], starts, stops, limits.saved)
+    for run in sorted(runs, key=lambda run: run.start - run.stop):  # shorter ones may join the banks of longer ones
+        _share(plan, run, [rows[i] for i in run.rows], limits, copies.shared, device)
+        for i in run.rows:
+            ends[i] = max(ends[i], run.stop)
+    copies.shared.end(plan.changes)
+    _fill(plan, [(row, end) for row, end in zip(rows, ends, strict=True) if row.count > 1], limits, window, device)
+    _generate(plan, [(row, end) for row, end in zip(rows, ends, strict=True) if row.count == 1], limits, copies, device)
+    return plan
 
 
-def _tiles(step: Step, tile_tokens: int, window: int | None) -> Iterator[list[_Segment]]:
-    """Cut the step's tokens, in order, into tiles of at most `tile_tokens`, and rows into segments that fit them."""
-    segments: list[_Segment] = []
-    used = 0
-    for length, context, table in zip(step.lengths.tolist(), step.context_lengths.tolist(), step.tables, strict=True):
-        position = context - length
-        while position < context:
-            if used == tile_tokens:
-                yield segments
-                segments, used = [], 0
-            count = min(context - position, tile_tokens - used)
-            if window is not None and position + count > window:
-                count = min(count, _WINDOW_TOKENS)
-            stop = position + count
-            first_seen = max(0, stop - window) if window is not None else 0
-            masked = count > 1 and first_seen > 0
-            segments.append(_Segment(used, count, position, table[:stop], first_seen, masked))
-            position, used = stop, used + count
-    if segments:
-        yield segments
+def _rows(step: Step, window: int | None) -> Iterator[_Row]:
+    start = 0
+    numbers = [None] * len(step.lengths) if step.rows is None else step.rows.tolist()
+    for number, count, context, table in zip(
+        numbers, step.lengths.tolist(), step.context_lengths.tolist(), step.tables, strict=True
+    ):
+        first_seen = max(0, context - window) if window is not None else 0
+        yield _Row(number, start, count, context - count, table, first_seen, first_seen > 0)
+        start += count
 
 
-def _pieces(segments: list[_Segment], limits: Limits, window: int | None, device: torch.device) -> Iterator[Piece]:
-    """Yield the pieces of one tile: new tokens among themselves, what segments share, then what each has alone."""
-    for segment in segments:
-        if segment.count > 1:
-            yield _triangle(segment, window, device)
-    starts, stops = zip(*(segment.common for segment in segments), strict=True)
-    runs_of: list[list[SharedRun]] = [[] for _ in segments]
-    for run in shared_runs([segment.table for segment in segments], starts, stops):
-        members = [segments[row] for row in run.rows]
-        queries = np.concatenate([np.arange(m.start, m.start + m.count) for m in members])
-        yield from _rectangles(as_index(queries, device), members[0].table[run.start : run.stop], limits, device)
-        for row in run.rows:
-            runs_of[row].append(run)
-    single: list[tuple[int, Ints]] = []
-    for segment, runs in zip(segments, runs_of, strict=True):
-        if segment.count == 1:
-            single.append((segment.start, segment.slots(runs, segment.position + 1)))
-        elif not segment.masked:
-            yield from _rectangles(segment.queries, segment.slots(runs, segment.position), limits, device)
-    yield from work_list([query for query, _ in single], [slots for _, slots in single], limits.positions, device)
-
-
-def _triangle(segment: _Segment, window: int | None, device: torch.device) -> Triangle:
-    """Return the piece of a segment's new tokens; where a window masks, of all that they see."""
-    if not segment.masked or window is None:
-        return Triangle(segment.queries, as_index(segment.table[segment.position :], device), None)
-    first = max(0, segment.position + 1 - window)
-    return Triangle(segment.queries, as_index(segment.table[first:], device), window)
+def _share(
+    plan: Plan, run: SharedRun, members: list[_Row], limits: Limits, copies: SharedCopies, device: torch.device
+) -> None:
+    """Plan what several rows read together: a copy if some of them generate, and so will read it again."""
+    tokens = np.concatenate([np.arange(m.start, m.start + m.count) for m in members])
+    running = [m.number for m in members if m.count == 1 and m.number is not None]
+    for begin in range(run.start, run.stop, limits.positions):
+        slots = members[0].table[begin : min(run.stop, begin + limits.positions)]
+        if not running or not copies.add(running, tokens, begin, slots, limits.join):
+            plan.more.append(Rectangle(as_index(tokens, device), as_index(slots, device)))
 
 
 def _rectangles(queries: Index, slots: Ints, limits: Limits, device: torch.device) -> Iterator[Rectangle]:
-    """Yield the product of queries and slots: one piece for a view, several where the slots have to be gathered."""
-    if not len(slots):
-        return
-    keys = as_index(slots, device)
-    if isinstance(keys, slice):
-        yield Rectangle(queries, keys)
-        return
     for begin in range(0, len(slots), limits.positions):
         yield Rectangle(queries, as_index(slots[begin : begin + limits.positions], device))
+
+
+def _fill(plan: Plan, rows: list[tuple[_Row, int]], limits: Limits, window: int | None, device: torch.device) -> None:
+    """Plan rows of several new tokens, whose positions before the given ones are computed with other rows."""
+    alike: list[tuple[_Row, Ints]] = []  # neighbours to be computed at once
+    for row, shared in rows:
+        if row.windowed and window is not None:
+            begin = max(0, row.position + 1 - window)
+        else:
+            begin = max(shared, len(row.table) - max(row.count, limits.positions))
+            queries = slice(row.start, row.start + row.count)
+            plan.more.extend(_rectangles(queries, row.table[shared:begin], limits, device))
+        keys = row.table[begin:]
+        if alike and not _goes_with(row, keys, alike, limits):
+            plan.first.append(_causal(alike, window, device))
+            alike = []
+        alike.append((row, keys))
+    if alike:
+        plan.first.append(_causal(alike, window, device))
+
+
+def _goes_with(row: _Row, keys: Ints, others: list[tuple[_Row, Ints]], limits: Limits) -> bool:
+    last, before = others[-1]
+    alike = row.count == last.count and len(keys) == len(before) and row.windowed == last.windowed
+    return alike and row.start == last.start + last.count and (len(others) + 1) * len(keys) <= limits.positions
+
+
+def _causal(rows: list[tuple[_Row, Ints]], window: int | None, device: torch.device) -> Causal:
+    first, last = rows[0][0], rows[-1][0]
+    keys = as_index(np.concatenate([keys for _, keys in rows]), device)
+    return Causal(slice(first.start, last.start + last.count), keys, len(rows), window if first.windowed else None)
+
+
+def _generate(plan: Plan, rows: list[tuple[_Row, int]], limits: Limits, copies: Copies, device: torch.device) -> None:
+    """Plan rows of one new token each, whose positions before the given ones are computed with other rows."""
+    running: list[Running] = []
+    alone: list[tuple[int, Ints]] = []
+    for row, shared in rows:
+        slots = row.table[max(shared, row.first_seen) :]
+        if len(rows) <= _FEW_ROWS and isinstance(as_index(slots, device), slice):
+            first, *others = _rectangles(slice(row.start, row.start + 1), slots, limits, device)
+            plan.first.append(first)
+            plan.more.extend(others)
+        elif row.number is None or row.windowed:
+            alone.append((row.start, slots))
+        else:
+            running.append(Running(row.number, row.start, shared, row.table))
+    unseated = copies.suffixes.seat(running, limits.join, plan.changes)
+    copies.seats.settle(plan.changes)
+    plan.first.extend(copies.suffixes.pieces(running, plan.changes))
+    plan.more.extend(copies.shared.pieces())
+    alone += [(row.token, row.table[row.begin :]) for row in unseated]
+    if alone:
+        alone.sort(key=lambda pair: pair[0])
+        plan.gathered = as_index(np.array([token for token, _ in alone]), device)
+        plan.more.extend(work_list([token for token, _ in alone], [s for _, s in alone], limits.positions, device))

@@ -5,26 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import transformers
-from transformers.modeling_outputs import BaseModelOutputWithPast
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from sglc.backend.attention_interface import NAME, Pass
 from sglc.backend.checkpoint import check_weights, fingerprint, read_config, resolve_model
+from sglc.backend.decoder import Decoder, is_decoder
 from sglc.backend.kv_store import KvStore
 from sglc.backend.logit_blocks import LogitBlocks, rows_at_once
-from sglc.backend.model_probe import probe, run_flattened
+from sglc.backend.model_probe import probe, probe_decoder, random_rows, reference_logits
 from sglc.backend.rope_check import steady_length
 from sglc.backend.sampler import DenseLogits
 from sglc.backend.step import Logits, Step
-from sglc.backend.work_list import as_tensor
+from sglc.backend.transformers_network import TransformersNetwork
 from sglc.errors import InputError, Unsupported
 
 __all__ = ["DTYPES", "TransformersModel", "load_model", "resolve_model"]
@@ -54,23 +53,46 @@ def load_model(
     if threads is not None:
         torch.set_num_threads(threads)
     model = _from_pretrained(folder, device, dtype, trust_remote_code)
-    return TransformersModel(model, torch.device(device), fingerprint(folder, str(model.dtype)))
+    name = fingerprint(folder, str(model.dtype))
+    try:
+        return TransformersModel(model, torch.device(device), name)
+    except LayersDiffer as error:
+        _log.warning("%s: %s; these are run instead", folder, error)
+    model = _from_pretrained(folder, device, dtype, trust_remote_code)
+    return TransformersModel(model, torch.device(device), name, own_layers=False)
+
+
+class Network(Protocol):
+    """What computes a step."""
+
+    def logits(self, step: Step, running: Pass) -> torch.Tensor:
+        """Return the logits [R, vocab] of a step."""
+
+    def hidden(self, step: Step, running: Pass) -> torch.Tensor:
+        """Return the hidden states [R, hidden] under the head."""
+
+    def head(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the logits [n, vocab] of hidden states [n, hidden]."""
 
 
 class TransformersModel:
     """Implements `Model`. Forward passes are for one thread at a time."""
 
-    def __init__(self, model: Any, device: torch.device, fingerprint: str) -> None:
-        """Take a causal language model that was loaded with our attention. Raises Unsupported."""
-        self._model = model
+    def __init__(self, model: Any, device: torch.device, fingerprint: str, *, own_layers: bool = True) -> None:
+        """Take a causal language model that was loaded with our attention.
+
+        With `own_layers` it is run by layers of ours if there are any for its family. Raises Unsupported, and
+        LayersDiffer where ours compute something else, after which the model can't be used.
+        """
         self._fingerprint = fingerprint
         self._store = KvStore(device)
-        with torch.inference_mode():
-            self._body = probe(model, self._store)
-        self._store.allocate(0)
-        self._max_length = _max_length(model)
         self._vocab_size = int(model.get_output_embeddings().weight.shape[0])
         self._at_once = rows_at_once(self._vocab_size, model.dtype)
+        self._eos_ids = _eos_ids(model)
+        self.own_layers = own_layers and is_decoder(model)
+        self._network = self._decoder(model) if self.own_layers else self._transformers(model, device)
+        self._max_length = _max_length(model)
+        self._store.allocate(0)
 
     @property
     def vocab_size(self) -> int:
@@ -85,11 +107,7 @@ class TransformersModel:
     @property
     def eos_ids(self) -> frozenset[int]:
         """Tokens that end a generation, from the generation config, else from the model's."""
-        for config in (self._model.generation_config, self._model.config.get_text_config()):
-            ids = getattr(config, "eos_token_id", None)
-            if ids is not None:
-                return frozenset([ids] if isinstance(ids, int) else ids)
-        return frozenset()
+        return self._eos_ids
 
     @property
     def fingerprint(self) -> str:
@@ -113,36 +131,35 @@ class TransformersModel:
     @torch.inference_mode()
     def forward(self, step: Step) -> Logits:
         """Compute one step: write the new KV, return logits for `step.logit_rows`, at most 64 MiB of them at once."""
-        wanted = len(step.logit_rows)
-        if wanted <= self._at_once:
-            return DenseLogits(self._run(step))
-        hidden: list[torch.Tensor] = []
-        hook = self._body.register_forward_hook(lambda _, __, output: hidden.append(output.last_hidden_state))
         try:
-            self._run(replace(step, logit_rows=step.logit_rows[:1]))
-        finally:
-            hook.remove()
-        rows = as_tensor(step.logit_rows, self._store.device)
-        return LogitBlocks(hidden[-1][0].index_select(0, rows), self._head, self._at_once)
-
-    def _run(self, step: Step) -> torch.Tensor:
-        with Pass(step, self._store).running():
-            return run_flattened(self._model, step, self._store.device)
+            running = Pass(step, self._store)
+            if len(step.logit_rows) <= self._at_once:
+                return DenseLogits(self._network.logits(step, running))
+            return LogitBlocks(self._network.hidden(step, running), self._head, self._at_once)
+        except BaseException:
+            self._store.forget_copies()
+            raise
 
     @torch.inference_mode()
     def _head(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return the logits [n, vocab] of hidden states [n, hidden]: the model's own forward, its body stood in for.
+        return self._network.head(hidden)
 
-        So an architecture's capping and scaling of logits are its own code.
-        """
-        output = BaseModelOutputWithPast(last_hidden_state=hidden.unsqueeze(0))
-        tokens = torch.zeros(1, len(hidden), dtype=torch.int64, device=hidden.device)
-        self._body.forward = lambda *_, **__: output
-        try:
-            logits: torch.Tensor = self._model(input_ids=tokens, use_cache=False).logits[0]
-        finally:
-            del self._body.forward
-        return logits
+    @torch.inference_mode()
+    def _transformers(self, model: Any, device: torch.device) -> Network:
+        return TransformersNetwork(model, probe(model, self._store), device)
+
+    @torch.inference_mode()
+    def _decoder(self, model: Any) -> Network:
+        rows = random_rows(model)
+        wanted = reference_logits(model, rows, "sdpa")
+        decoder = Decoder(model, _max_length(model))
+        if not probe_decoder(decoder, self._store, rows, wanted):
+            raise LayersDiffer(f"{type(model).__name__}: found logits that differ from those of transformers' layers")
+        return decoder
+
+
+class LayersDiffer(Unsupported):
+    """Our layers don't compute what transformers' do."""
 
 
 def _check_options(device: str, dtype: str) -> None:
@@ -204,6 +221,14 @@ def _from_pretrained(folder: Path, device: str, dtype: str, trust_remote_code: b
         _log.info("%s: %s is computed in float32", folder, model.dtype)
         model = model.to(torch.float32)
     return model.to(device).eval()
+
+
+def _eos_ids(model: Any) -> frozenset[int]:
+    for config in (model.generation_config, model.config.get_text_config()):
+        ids = getattr(config, "eos_token_id", None)
+        if ids is not None:
+            return frozenset([ids] if isinstance(ids, int) else ids)
+    return frozenset()
 
 
 def _max_length(model: Any) -> int:

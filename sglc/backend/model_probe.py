@@ -9,14 +9,14 @@ import numpy as np
 import torch
 
 from sglc.backend.attention_interface import NAME, Pass
+from sglc.backend.decoder import Decoder
 from sglc.backend.kv_store import KvStore
 from sglc.backend.step import Step
-from sglc.backend.work_list import as_tensor
+from sglc.backend.transformers_network import run_flattened
 from sglc.errors import SglcError, Unsupported
 
 _LENGTHS = (17, 9)  # tokens of the two rows
-_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}  # relative to the spread of the logits
-_TOLERANCE_LOW = 0.15  # bfloat16 and float16
+_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 0.15}  # relative to the spread of the logits
 _TOLERANCE_EAGER = 1e-4  # transformers' eager attention takes its softmax in float32
 
 
@@ -26,8 +26,7 @@ def probe(model: Any, store: KvStore) -> torch.nn.Module:
     Returns the submodule that computes the hidden states under the head. Raises Unsupported where a layer doesn't
     call our attention once, where a mask says more than the call, or where the logits differ.
     """
-    rows = _random_rows(int(model.get_input_embeddings().weight.shape[0]))
-    store.allocate(1 + sum(_LENGTHS))
+    rows = random_rows(model)
     found, record, body = _flattened(model, store, rows)
     _check_calls(model, record)
     _check_windows(model, record)
@@ -35,17 +34,28 @@ def probe(model: Any, store: KvStore) -> torch.nn.Module:
     return body
 
 
-def _random_rows(vocab: int) -> list[torch.Tensor]:
+def probe_decoder(decoder: Decoder, store: KvStore, rows: list[torch.Tensor], wanted: torch.Tensor) -> bool:
+    """Whether our layers give random rows the logits [T, vocab] that transformers gave them."""
+    step = _step(rows, store)
+    with torch.inference_mode():
+        found = decoder.logits(step, Pass(step, store))
+    return distance(found, wanted) <= _TOLERANCE[found.dtype]
+
+
+def random_rows(model: Any) -> list[torch.Tensor]:
+    """Return the tokens of two rows."""
     generator = torch.Generator().manual_seed(0)
+    vocab = int(model.get_input_embeddings().weight.shape[0])
     return [torch.randint(vocab, (length,), generator=generator) for length in _LENGTHS]
 
 
-def _flattened(model: Any, store: KvStore, rows: list[torch.Tensor]) -> tuple[torch.Tensor, Pass, torch.nn.Module]:
-    """Return the logits [T, vocab] of the flattened pass, its record, and the module under the head."""
+def _step(rows: list[torch.Tensor], store: KvStore) -> Step:
+    """Return the rows as one step over scattered slots, for which there is room then; all logits are wanted."""
     total = sum(_LENGTHS)
+    store.allocate(1 + total)
     slots = 1 + np.random.default_rng(0).permutation(total)
     lengths = np.array(_LENGTHS)
-    step = Step(
+    return Step(
         token_ids=torch.cat(rows).numpy(),
         positions=np.concatenate([np.arange(length) for length in _LENGTHS]),
         slots=slots,
@@ -54,6 +64,11 @@ def _flattened(model: Any, store: KvStore, rows: list[torch.Tensor]) -> tuple[to
         tables=np.split(slots, np.cumsum(lengths)[:-1]),
         logit_rows=np.arange(total),
     )
+
+
+def _flattened(model: Any, store: KvStore, rows: list[torch.Tensor]) -> tuple[torch.Tensor, Pass, torch.nn.Module]:
+    """Return the logits [T, vocab] of the flattened pass, its record, and the module under the head."""
+    step = _step(rows, store)
     record = Pass(step, store)
     bodies: list[torch.nn.Module] = []
 
@@ -79,14 +94,6 @@ def _flattened(model: Any, store: KvStore, rows: list[torch.Tensor]) -> tuple[to
             f"{type(model).__name__}: found no module that returns hidden states; wanted one under the head"
         )
     return logits, record, bodies[-1]  # the outermost returns last
-
-
-def run_flattened(model: Any, step: Step, device: torch.device) -> torch.Tensor:
-    """Return the model's own logits [R, vocab] of a step, in whose `Pass` the caller is."""
-    ids, positions, wanted = (as_tensor(x, device) for x in (step.token_ids, step.positions, step.logit_rows))
-    output = model(input_ids=ids[None], position_ids=positions[None], use_cache=False, logits_to_keep=wanted)
-    logits: torch.Tensor = output.logits[0]
-    return logits
 
 
 def _check_calls(model: Any, record: Pass) -> None:
@@ -124,20 +131,28 @@ def _check_logits(model: Any, rows: list[torch.Tensor], found: torch.Tensor, rec
     """Compare with transformers' SDPA attention, or its eager one where a layer caps its scores."""
     capped = any(call.softcap is not None for call in record.calls)
     reference = "sdpa" if model._supports_sdpa and not capped else "eager"
-    device = found.device
-    try:
-        model.set_attn_implementation(reference)
-        wanted = torch.cat([model(input_ids=row[None].to(device), use_cache=False).logits[0] for row in rows])
-    finally:
-        model.set_attn_implementation(NAME)
-    tolerance = _TOLERANCE.get(found.dtype, _TOLERANCE_LOW)
+    error, tolerance = distance(found, reference_logits(model, rows, reference)), _TOLERANCE[found.dtype]
     if reference == "eager":
         tolerance = max(tolerance, _TOLERANCE_EAGER)
-    found, wanted = found.double(), wanted.double()
-    spread = float((wanted - wanted.mean(dim=-1, keepdim=True)).norm())
-    error = float((found - wanted).norm()) / max(spread, 1e-30)
     if not error <= tolerance:
         raise Unsupported(
             f"{type(model).__name__}: found logits that differ from transformers' {reference} attention by "
             f"{error:.1e} of their spread; wanted at most {tolerance:.0e}"
         )
+
+
+def reference_logits(model: Any, rows: list[torch.Tensor], attention: str) -> torch.Tensor:
+    """Return the logits [T, vocab] that transformers computes of rows, one by one, on an attention of its own."""
+    device = model.get_input_embeddings().weight.device
+    try:
+        model.set_attn_implementation(attention)
+        return torch.cat([model(input_ids=row[None].to(device), use_cache=False).logits[0] for row in rows])
+    finally:
+        model.set_attn_implementation(NAME)
+
+
+def distance(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Return the norm of the difference of logits, as a share of their spread."""
+    found, wanted = found.double(), wanted.double()
+    spread = float((wanted - wanted.mean(dim=-1, keepdim=True)).norm())
+    return float((found - wanted).norm()) / max(spread, 1e-30)

@@ -12,9 +12,6 @@ from sglc.backend.step import Ints
 MIN_POSITIONS = 64
 """A shorter run is not worth a matrix product of its own."""
 
-MIN_SAVED = 256
-"""Nor is one that spares fewer than this many reads of a position, over all rows of the group."""
-
 _FIRST_PROBE = 256  # positions compared at once; doubled while all rows agree
 
 
@@ -27,8 +24,10 @@ class SharedRun:
     stop: int
 
 
-def shared_runs(tables: Sequence[Ints], starts: Sequence[int], limits: Sequence[int]) -> list[SharedRun]:
+def shared_runs(tables: Sequence[Ints], starts: Sequence[int], limits: Sequence[int], saved: int) -> list[SharedRun]:
     """Return disjoint runs worth sharing: the levels of the rows' prefix tree, short levels joined to those below.
+
+    A run must spare `saved` reads of a position, over all rows of its group but the first.
 
     Row r takes part with positions starts[r] .. limits[r] - 1 of tables[r], those that all of its queries see.
     Rows are compared by their slots from position 0 on. No position of a row is in two runs.
@@ -41,7 +40,7 @@ def shared_runs(tables: Sequence[Ints], starts: Sequence[int], limits: Sequence[
         for group in _groups(rows, known, tables, limits):
             stop = _common_length(group, known, tables, limits)
             begin = max(start, max(starts[row] for row in group))
-            worth = stop - begin >= MIN_POSITIONS and (len(group) - 1) * (stop - begin) >= MIN_SAVED
+            worth = stop - begin >= MIN_POSITIONS and (len(group) - 1) * (stop - begin) >= saved
             if worth:
                 runs.append(SharedRun(tuple(group), begin, stop))
             tasks.append((group, stop, stop if worth else start))

@@ -33,6 +33,7 @@ class Step:
     context_lengths: Ints  # [B]
     tables: Sequence[Ints]  # B arrays, tables[b] has context_lengths[b] entries
     logit_rows: Ints  # [R] ascending indices into T: the positions whose logits are wanted
+    rows: Ints | None = None  # [B] numbers by which a row is known in several steps; None: no row is
 
 
 @dataclass(frozen=True, slots=True)

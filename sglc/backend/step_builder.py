@@ -62,6 +62,7 @@ def build_step(works: list[Work], counters: Counters) -> tuple[Step, Wanted]:
         context_lengths=contexts,
         tables=[w.sequence.slots[: w.end] for w in works],
         logit_rows=np.array(logit_rows, np.int64),
+        rows=np.array([w.sequence.order[-1] for w in works], np.int64),
     )
     return step, wanted
 

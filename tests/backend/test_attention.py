@@ -1,231 +1,235 @@
-"""The attention of a step equals a dense softmax, whatever the rows share and however their slots lie."""
+"""The attention of a step equals its definition, whatever the rows share and however their slots lie."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
-from sglc.backend.attention import SCRATCH_BYTES, StepAttention, scratch_limits
-from sglc.backend.attention_plan import Limits, Rectangle, plan_tiles
-from sglc.backend.partial_softmax import Scoring, dense, rectangle, triangle
-from sglc.backend.shared_prefix import SharedRun, shared_runs
-from sglc.backend.step import Ints, Step
+from sglc.backend import partial_softmax
+from sglc.backend.attention import LayerMemory, StepAttention
+from sglc.backend.attention_plan import Copies, Limits, Piece, Rectangle, plan_attention
+from sglc.backend.partial_softmax import Scores, Scoring
+from sglc.backend.step import Ints
 from sglc.backend.work_list import Blocks
+from tests.dense_attention import TOLERANCE, RowWork, dense_attention, make_step
 
 CPU = torch.device("cpu")
-SMALL = Limits(tokens=40, positions=150)
-TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5, torch.bfloat16: 3e-2}
+SEEDS = range(3000 if os.environ.get("SGLC_TEST_FULL") == "1" else 120)
+SLOTS = 8000
+LIMITS = Limits()
 
 
 @dataclass(frozen=True)
-class Shape:
-    heads: int = 6
-    kv_heads: int = 2
-    key_dim: int = 8
-    value_dim: int = 8
+class Batch:
+    """Rows, and all that attention over them depends on."""
+
+    rows: Sequence[RowWork]
+    heads: tuple[int, int] = (6, 2)  # of queries, of keys
+    dims: tuple[int, int] = (8, 8)  # of keys, of values
+    dtype: torch.dtype = torch.float64
+    window: int | None = None
+    softcap: float | None = None
+    limits: Limits = LIMITS
+    room: int = 4000  # positions of copies
+    score_bytes: int = partial_softmax.SCORE_BYTES
 
 
-def make_step(rows: Sequence[tuple[Ints, int]]) -> Step:
-    """Return a step of rows (table, number of new tokens)."""
-    tables = [np.asarray(table, dtype=np.int64) for table, _ in rows]
-    lengths = np.array([length for _, length in rows], dtype=np.int64)
-    contexts = np.array([len(table) for table in tables], dtype=np.int64)
-    positions = [np.arange(c - n, c) for c, n in zip(contexts, lengths, strict=True)]
-    slots = [table[len(table) - n :] for table, n in zip(tables, lengths, strict=True)]
-    total = int(lengths.sum())
-    return Step(
-        token_ids=np.zeros(total, dtype=np.int64),
-        positions=np.concatenate(positions),
-        slots=np.concatenate(slots),
-        lengths=lengths,
-        context_lengths=contexts,
-        tables=tables,
-        logit_rows=np.cumsum(lengths) - 1,
+def random_batch(seed: int) -> Batch:
+    """Return rows that branch off earlier ones at random places, and random settings."""
+    rng = np.random.default_rng(seed)
+    scattered, most = rng.random() < 0.5, int(rng.choice([1, 1, 40, 120]))
+    slots = rng.permutation(np.arange(1, SLOTS)) if scattered else np.arange(1, SLOTS)
+    numbers = rng.permutation(100) if rng.random() < 0.7 else None
+    rows: list[RowWork] = []
+    for place in range(int(rng.integers(1, 14))):
+        new = int(rng.integers(1, most + 1)) if rng.random() < 0.7 else 1
+        own = new + int(rng.integers(0, 2) * rng.integers(0, 200))
+        prefix: Ints = np.zeros(0, dtype=np.int64)
+        if rows and rng.random() < 0.8:
+            parent = rows[int(rng.integers(len(rows)))].table
+            prefix = parent[: [len(parent), rng.integers(0, len(parent) + 1)][rng.integers(2)]]
+        table, slots = np.concatenate([prefix, slots[:own]]), slots[own:]
+        rows.append(RowWork(table, new, None if numbers is None else int(numbers[place])))
+    limits = [LIMITS, Limits(positions=150, saved=64, join=40), Limits(positions=30, saved=100, join=0)]
+    return Batch(
+        rows,
+        heads=[(6, 2), (4, 4), (5, 1)][rng.integers(3)],
+        dims=[(8, 8), (8, 8), (16, 8), (4, 12)][rng.integers(4)],
+        dtype=[torch.float64, torch.float64, torch.float32, torch.bfloat16][rng.integers(4)],
+        window=[None, None, None, 1, 2, 7, 100, 256, 300][rng.integers(9)],
+        softcap=[None, None, 2.0][rng.integers(3)],
+        limits=limits[rng.integers(3)],
+        room=[4000, 4000, 200, 0][rng.integers(4)],
+        score_bytes=[partial_softmax.SCORE_BYTES, 4000][rng.integers(2)],
     )
 
 
-def random_rows(
-    rng: np.random.Generator, rows: int, new_tokens: int, scattered: bool
-) -> tuple[list[tuple[Ints, int]], int]:
-    """Return rows that branch off earlier ones at random places, and the number of slots."""
-    size = 6000
-    free = list(rng.permutation(np.arange(1, size)) if scattered else np.arange(1, size))
-    made: list[tuple[Ints, int]] = []
-    for _ in range(rows):
-        new = int(rng.integers(1, new_tokens + 1))
-        own = new + int(rng.integers(0, 2) * rng.integers(0, 200))
-        prefix: Ints = np.zeros(0, dtype=np.int64)
-        if made and rng.random() < 0.8:
-            parent = made[int(rng.integers(len(made)))][0]
-            prefix = parent[: int(rng.integers(0, len(parent) + 1))]
-        slots = np.array([free.pop(0) for _ in range(own)], dtype=np.int64)
-        made.append((np.concatenate([prefix, slots]), new))
-    return made, size
-
-
-def reference(
-    step: Step, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scoring: Scoring, window: int | None
-) -> torch.Tensor:
-    """Return the attention of each token by itself, in float64."""
-    q, keys, values = q.double(), keys.double(), values.double()
-    group = q.shape[0] // keys.shape[0]
-    out = torch.empty(q.shape[1], q.shape[0], values.shape[-1], dtype=torch.float64)
-    token = 0
-    for length, context, table in zip(step.lengths, step.context_lengths, step.tables, strict=True):
-        for position in range(context - length, context):
-            first = 0 if window is None else max(0, position - window + 1)
-            seen = torch.from_numpy(table[first : position + 1])
-            k, v = (x[:, seen].repeat_interleave(group, dim=0) for x in (keys, values))
-            scores = torch.einsum("hd,hkd->hk", q[:, token], k) * scoring.scaling
-            if scoring.softcap is not None:
-                scores = torch.tanh(scores / scoring.softcap) * scoring.softcap
-            out[token] = torch.einsum("hk,hkd->hd", scores.softmax(-1), v)
-            token += 1
-    return out
-
-
-def check(
-    rows: Sequence[tuple[Ints, int]],
-    size: int,
-    *,
-    shape: Shape = Shape(),
-    dtype: torch.dtype = torch.float64,
-    limits: Limits = SMALL,
-    window: int | None = None,
-    softcap: float | None = None,
-) -> None:
-    """Compare with the reference over a pool that is NaN wherever no row has written."""
-    step = make_step(rows)
-    generator = torch.Generator().manual_seed(1)
-    q = torch.randn(shape.heads, len(step.token_ids), shape.key_dim, generator=generator).to(dtype)
-    keys = torch.full((shape.kv_heads, size, shape.key_dim), torch.nan, dtype=dtype)
-    values = torch.full((shape.kv_heads, size, shape.value_dim), torch.nan, dtype=dtype)
-    used = torch.from_numpy(np.unique(np.concatenate(step.tables)))
-    for pool in (keys, values):
-        pool[:, used] = torch.randn(len(pool), len(used), pool.shape[-1], generator=generator).to(dtype)
-    scoring = Scoring(0.7, softcap)
-    found = StepAttention(step, limits, CPU).attend(q, keys, values, scoring, window)
-    wanted = reference(step, q, keys, values, scoring, window)
-    assert found.dtype == dtype
-    assert (found.double() - wanted).abs().max() <= TOLERANCE[dtype]
-
-
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("scattered", [False, True], ids=["runs", "scattered"])
-@pytest.mark.parametrize("new_tokens", [1, 40], ids=["decode", "mixed"])
-def test_random_ragged_batches_equal_dense_softmax(seed: int, scattered: bool, new_tokens: int) -> None:
-    rng = np.random.default_rng(seed)
-    check(*random_rows(rng, int(rng.integers(1, 14)), new_tokens, scattered))
-
-
-@pytest.mark.parametrize("window", [1, 2, 7, 100, 256, 300])
-def test_sliding_window_equals_dense_softmax(window: int) -> None:
-    rng = np.random.default_rng(window)
-    check(*random_rows(rng, 10, 90, scattered=bool(window % 2)), window=window)
-    check(*random_rows(rng, 10, 1, scattered=bool(window % 2)), window=window)
-
-
-@pytest.mark.parametrize("window", [None, 50])
-def test_softcap_and_unequal_head_dims(window: int | None) -> None:
+def long_prompts(window: int | None = None) -> Batch:
+    """Return two prompts of many tokens, one in slots that are scattered."""
     rng = np.random.default_rng(0)
-    check(*random_rows(rng, 8, 30, scattered=True), softcap=2.0, window=window)
-    check(*random_rows(rng, 8, 30, scattered=True), shape=Shape(4, 4, 16, 8), window=window)
-    check(*random_rows(rng, 8, 30, scattered=True), shape=Shape(5, 1, 4, 12), window=window)
+    slots = [1 + np.arange(700), 1001 + rng.permutation(1300)]
+    return Batch(
+        [RowWork(table, len(table) - 100) for table in slots],
+        heads=(2, 1),
+        window=window,
+        limits=Limits(positions=400),
+    )
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_lower_precisions(dtype: torch.dtype) -> None:
-    rng = np.random.default_rng(0)
-    check(*random_rows(rng, 10, 50, scattered=False), dtype=dtype)
-    check(*random_rows(rng, 10, 1, scattered=True), dtype=dtype)
-
-
-def test_rows_that_share_at_two_levels_read_each_level_once() -> None:
+def branches(numbered: bool) -> Batch:
+    """Return rows that share at two levels."""
     trunk, left, right = (np.arange(s, s + n) for s, n in ((1, 500), (600, 300), (1000, 300)))
-    rows = [np.concatenate([trunk, branch, [2000 + i]]) for i, branch in enumerate([left] * 3 + [right] * 4)]
-    step = make_step([(row, 1) for row in rows])
-    (tile,) = plan_tiles(step, Limits(), None, CPU)
-    assert [piece.keys for piece in tile.pieces if isinstance(piece, Rectangle)] == [
-        slice(1, 501),
-        slice(600, 900),
-        slice(1000, 1300),
-    ]
-    (own,) = [piece for piece in tile.pieces if isinstance(piece, Blocks)]
-    assert own.width == 1
-    check([(row, 1) for row in rows], 3000)
+    tables = [np.concatenate([trunk, branch, [2000 + i]]) for i, branch in enumerate([left] * 3 + [right] * 4)]
+    return Batch([RowWork(table, 1, place if numbered else None) for place, table in enumerate(tables)])
 
 
-def test_a_short_common_start_joins_the_longer_runs_below_it() -> None:
-    rows = [np.concatenate([[1], np.arange(b, b + 400), [5000 + i]]) for i, b in enumerate([10, 10, 1000, 1000])]
-    runs = shared_runs(rows, [0] * 4, [401] * 4)
-    assert sorted(runs, key=lambda run: run.rows) == [SharedRun((0, 1), 0, 401), SharedRun((2, 3), 0, 401)]
+def check(batch: Batch) -> None:
+    """Compare with the definition over a pool that is NaN wherever no row has written."""
+    (heads, kv_heads), (key_dim, value_dim) = batch.heads, batch.dims
+    generator = torch.Generator().manual_seed(1)
+    step = make_step(batch.rows)
+    used = torch.from_numpy(np.unique(np.concatenate(step.tables)))
+    keys = torch.full((kv_heads, SLOTS, key_dim), torch.nan, dtype=batch.dtype)
+    values = torch.full((kv_heads, SLOTS, value_dim), torch.nan, dtype=batch.dtype)
+    for pool in (keys, values):
+        pool[:, used] = torch.randn(kv_heads, len(used), pool.shape[-1], generator=generator).to(batch.dtype)
+    q = torch.randn(len(step.slots), heads, key_dim, generator=generator).to(batch.dtype)
+    new = torch.from_numpy(step.slots)
+    k, v = keys[:, new].transpose(0, 1), values[:, new].transpose(0, 1)
+    scoring = Scoring(2 * key_dim**-0.5, batch.softcap)
+    attention = StepAttention(step, batch.limits, {batch.window: Copies(CPU, batch.room)}, Scores(CPU), CPU)
+    found = attention.attend(q, k, v, LayerMemory(keys, values), scoring, batch.window)
+
+    wanted = []
+    for row, queries in zip(batch.rows, q.split(step.lengths.tolist()), strict=True):
+        k, v = (pool[:, torch.from_numpy(row.table)].transpose(0, 1) for pool in (keys, values))
+        wanted.append(dense_attention(queries, k, v, scoring, batch.window))
+    assert found.dtype == batch.dtype
+    torch.testing.assert_close(found.double(), torch.cat(wanted), rtol=0, atol=TOLERANCE[batch.dtype])
 
 
-def test_a_decode_step_has_few_pieces_however_many_rows() -> None:
-    base, steps, rows = 1 + 1024 + 64 * 64, 20, 64
-    tables = []
+def pieces_of(batch: Batch) -> list[Piece]:
+    """Return all that attention over a batch consists of."""
+    plan = plan_attention(make_step(batch.rows), batch.limits, batch.window, Copies(CPU, batch.room), CPU)
+    return [*plan.first, *plan.more]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_ragged_batches(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = random_batch(seed)
+    monkeypatch.setattr(partial_softmax, "SCORE_BYTES", batch.score_bytes)
+    check(batch)
+
+
+@pytest.mark.parametrize("window", [None, 30, 500])
+def test_long_prompts(window: int | None) -> None:
+    check(long_prompts(window))
+
+
+def test_the_batches_above_need_every_kind_of_piece() -> None:
+    """Each kind occurs, and each way in which its fields say what it is."""
+    found: set[str] = set()
+    for batch in [*map(random_batch, SEEDS), long_prompts(), long_prompts(30), branches(True)]:
+        for piece in pieces_of(batch):
+            kind = type(piece).__name__
+            found |= {f"{kind}.{field.name}: {type(getattr(piece, field.name)).__name__}" for field in fields(piece)}
+    wanted: dict[str, tuple[type, ...]] = {
+        "Causal.keys": (slice, torch.Tensor),
+        "Causal.window": (int, type(None)),
+        "Rectangle.queries": (slice, torch.Tensor),
+        "Rectangle.keys": (slice, torch.Tensor),
+        "Suffix.queries": (slice, torch.Tensor),
+        "Suffix.hidden": (torch.Tensor, type(None)),
+        "Shared.queries": (slice, torch.Tensor),
+        "Shared.answers": (torch.Tensor, type(None)),
+        "Shared.hidden": (torch.Tensor, type(None)),
+        "Blocks.owners": (torch.Tensor, type(None)),
+        "Blocks.keys": (slice, torch.Tensor),
+        "Blocks.lengths": (torch.Tensor, type(None)),
+    }
+    assert found >= {f"{field}: {kind.__name__}" for field, kinds in wanted.items() for kind in kinds}
+    assert {name.partition(".")[0] for name in found} == {kind.__name__ for kind in get_args(Piece)}
+
+
+def test_rows_of_unequal_length_meet_in_a_window() -> None:
+    """A row that sees all its positions shares a run with one whose window has left the run's beginning."""
+    long = np.arange(1, 251)
+    for new in (1, 2):
+        short = np.concatenate([long[:190], [300, 301][:new]])
+        rows = [RowWork(long, 1, 0), RowWork(short, new, 1), RowWork(np.arange(500, 800), 1, 2)]
+        check(Batch(rows, window=200, limits=Limits(saved=64)))
+
+
+def test_rows_without_a_seat_meet_rows_with_a_window() -> None:
+    rows = [RowWork(np.arange(1, 51), 1, 0), RowWork(np.arange(100, 300), 1, 1), RowWork(np.arange(400, 600), 1, 2)]
+    check(Batch(rows, window=178, room=0))
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_rows_that_share_at_two_levels(numbered: bool) -> None:
+    check(branches(numbered))
+
+
+def test_each_level_is_read_once() -> None:
+    pieces = pieces_of(branches(numbered=False))
+    levels = [piece.keys for piece in pieces if isinstance(piece, Rectangle)]
+    assert sorted(levels, key=str) == [slice(1, 501), slice(1000, 1300), slice(600, 900)]
+    (own,) = (piece for piece in pieces if not isinstance(piece, Rectangle))
+    assert isinstance(own, Blocks) and own.width == 1
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_a_decode_step_has_few_pieces_however_many_rows(numbered: bool) -> None:
+    steps, rows = 20, 64
+    works = []
     for row in range(rows):
-        prompt = 1025 + 64 * row + np.arange(64)
-        tables.append((np.concatenate([np.arange(1, 1025), prompt, base + rows * np.arange(steps) + row]), 1))
-    (tile,) = plan_tiles(make_step(tables), Limits(tokens=64, positions=8192), None, CPU)
-    assert len(tile.pieces) == 2
+        prompt, generated = 1025 + 64 * row + np.arange(64), 5200 + rows * np.arange(steps) + row
+        works.append(RowWork(np.concatenate([np.arange(1, 1025), prompt, generated]), 1, row if numbered else None))
+    batch = Batch(works, heads=(2, 1), limits=Limits(positions=8192), room=4 * SLOTS)
+    assert len(pieces_of(batch)) <= 2
+    check(batch)
 
 
 def test_a_long_row_does_not_pad_the_short_ones() -> None:
-    lengths = [128] * 63 + [4096]
+    lengths = [128] * 31 + [2048]
     tables = np.split(np.arange(1, 1 + sum(lengths)), np.cumsum(lengths)[:-1])
-    (tile,) = plan_tiles(make_step([(table, 1) for table in tables]), Limits(tokens=64, positions=8192), None, CPU)
-    blocks = [piece for piece in tile.pieces if isinstance(piece, Blocks)]
-    items = [block.queries if block.owners is None else block.owners for block in blocks]
-    assert sum(block.width * len(item) for block, item in zip(blocks, items, strict=True)) == sum(lengths)
-
-
-def test_flash_and_dense_parts_agree() -> None:
-    generator = torch.Generator().manual_seed(0)
-    q = torch.randn(2, 3, 20, 8, dtype=torch.float64, generator=generator)
-    k, v = torch.randn(2, 2, 50, 8, dtype=torch.float64, generator=generator)
-    plain, capped = Scoring(0.3), Scoring(0.3, softcap=1e9)  # a cap so high that it changes nothing but the path
-    for found, wanted in zip(rectangle(q, k, v, plain), rectangle(q, k, v, capped), strict=True):
-        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-7)
-    for window in (None, 5):
-        for found, wanted in zip(triangle(q, k, v, plain, window), triangle(q, k, v, capped, window), strict=True):
-            torch.testing.assert_close(found, wanted, rtol=0, atol=1e-7)
-    out, lse = dense(q.flatten(1, 2), k, v, plain)
-    scores = q.flatten(1, 2) @ k.transpose(1, 2) * 0.3
-    torch.testing.assert_close(lse, scores.logsumexp(-1))
-    torch.testing.assert_close(out, scores.softmax(-1) @ v)
-
-
-def test_scratch_limits_shrink_with_the_model() -> None:
-    small = scratch_limits(12, 4, 64, 64, torch.bfloat16)
-    large = scratch_limits(128, 8, 128, 128, torch.float64)
-    assert small.tokens > large.tokens
-    assert large.tokens * 128 * 128 * 8 * 4 <= 64 << 20
+    read = 0
+    for piece in pieces_of(Batch([RowWork(table) for table in tables])):
+        assert isinstance(piece, Blocks)
+        read += piece.width * len(piece.queries if piece.owners is None else piece.owners)
+    assert read == sum(lengths)
 
 
 @pytest.mark.parametrize(
-    ("rows", "softcap", "window"),
-    [
-        pytest.param([(np.arange(1, 3001), 1500)], None, None, id="prefill"),
-        pytest.param([(np.arange(1, 1501), 700)], 30.0, None, id="softcap"),
-        pytest.param([(np.arange(1, 3001), 1500)], None, 900, id="window"),
-        pytest.param([(np.arange(3000, 0, -1), 1)] * 20, None, None, id="gathered"),
-        pytest.param([(np.arange(1 + i, 2000), 1) for i in range(40)], None, None, id="work list"),
-    ],
+    ("new", "scattered", "window"), [(1, True, None), (60, False, None), (60, True, None), (60, True, 300)]
 )
-def test_scratch_memory_is_bounded(rows: list[tuple[Ints, int]], softcap: float | None, window: int | None) -> None:
-    step, heads, kv_heads, dim = make_step(rows), 32, 8, 128
-    q = torch.zeros(heads, len(step.token_ids), dim)
-    keys = values = torch.zeros(kv_heads, 3001, dim)
-    attention = StepAttention(step, scratch_limits(heads, kv_heads, dim, dim, q.dtype), CPU)
+def test_scratch_memory_does_not_grow_with_what_is_read(
+    new: int, scattered: bool, window: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partial_softmax, "SCORE_BYTES", 1 << 16)
+    slots = np.random.default_rng(0).permutation(np.arange(1, SLOTS)) if scattered else np.arange(1, SLOTS)
+    peaks = []
+    for length in (700, 1900):
+        rows = [RowWork(slots[place * length : (place + 1) * length], new) for place in range(4)]
+        peaks.append(peak_memory(Batch(rows, window=window, limits=Limits(positions=256))))
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+def peak_memory(batch: Batch) -> int:
+    """Return the most bytes that attention over a batch holds at once."""
+    (heads, kv_heads), (dim, _) = batch.heads, batch.dims
+    step = make_step(batch.rows)
+    memory = LayerMemory(torch.zeros(kv_heads, SLOTS, dim), torch.zeros(kv_heads, SLOTS, dim))
+    q, k = torch.zeros(len(step.slots), heads, dim), torch.zeros(len(step.slots), kv_heads, dim)
+    attention = StepAttention(step, batch.limits, {batch.window: Copies(CPU, batch.room)}, Scores(CPU), CPU)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        attention.attend(q, keys, values, Scoring(0.1, softcap), window)
+        attention.attend(q, k, k, memory, Scoring(1.0), batch.window)
     assert profile.profiler is not None
-    memory = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
-    live = np.cumsum([event.nbytes() for event in sorted(memory, key=lambda event: event.start_ns())])
-    output = q.nbytes
-    assert output < live.max() < output + SCRATCH_BYTES
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return int(np.cumsum([event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]).max())

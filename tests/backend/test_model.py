@@ -15,67 +15,17 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from sglc.backend import logit_blocks, model
+from sglc.backend.attention import StepAttention
 from sglc.backend.checkpoint import fingerprint, resolve_model
 from sglc.backend.model import TransformersModel, load_model
 from sglc.backend.rope_check import steady_length
-from sglc.backend.step import SCRATCH_SLOT, Floats, Ints, Logits, Step
+from sglc.backend.step import Floats, Ints, Step
 from sglc.errors import InputError, Unsupported
 from tests.checkpoints import REFUSED, SUPPORTED, VOCAB, save_checkpoint
+from tests.model_driver import Driver, all_logprobs
 
-SLOTS = 1500
-
-
-class Driver:
-    """The least engine: sequences with slot tables, advanced together by hand."""
-
-    def __init__(self, served: TransformersModel) -> None:
-        self.model = served
-        served.allocate(SLOTS)
-        for keys, values in served.kv:
-            keys.fill_(torch.nan)
-            values.fill_(torch.nan)
-        self.free = list(np.random.default_rng(0).permutation(np.arange(1, SLOTS)))
-        self.tokens: list[list[int]] = []
-        self.tables: list[list[int]] = []
-
-    def add(self, tokens: Sequence[int], like: int | None = None, shared: int = 0) -> int:
-        """Add a sequence whose first `shared` positions lie where those of sequence `like` do."""
-        self.tokens.append(list(tokens))
-        self.tables.append([] if like is None else self.tables[like][:shared])
-        return len(self.tokens) - 1
-
-    def step(self, counts: dict[int, int], *, rewrite: bool = False) -> Logits:
-        """Compute the next `counts[i]` tokens of sequence i; with `rewrite` the last ones again, for logits only."""
-        rows, logit_rows, total = [], [], 0
-        for sequence, count in counts.items():
-            table = self.tables[sequence]
-            if not rewrite:
-                table.extend(int(self.free.pop()) for _ in range(count))
-            slots = [SCRATCH_SLOT] * count if rewrite else table[-count:]
-            rows.append((sequence, np.arange(len(table) - count, len(table)), slots, np.array(table)))
-            logit_rows.extend(range(total, total + count))
-            total += count
-        step = Step(
-            token_ids=np.concatenate(
-                [np.array(self.tokens[sequence])[positions] for sequence, positions, _, _ in rows]
-            ),
-            positions=np.concatenate([positions for _, positions, _, _ in rows]),
-            slots=np.concatenate([np.array(slots) for _, _, slots, _ in rows]),
-            lengths=np.array([len(positions) for _, positions, _, _ in rows]),
-            context_lengths=np.array([len(table) for _, _, _, table in rows]),
-            tables=[table for _, _, _, table in rows],
-            logit_rows=np.array(logit_rows),
-        )
-        return self.model.forward(step)
-
-
-def all_logprobs(logits: Logits, rows: int) -> Floats:
-    """Return the log-probability of every token [rows, VOCAB], in id order."""
-    places: Ints = np.arange(rows)
-    found = logits.logprobs(places, np.zeros_like(places), VOCAB)
-    order = found.top_ids.argsort(axis=1)
-    result: Floats = np.take_along_axis(found.top_logprobs, order, axis=1)
-    return result
+OWN = {"llama", "llama3-rope", "yarn-rope", "mistral", "qwen2", "qwen3"}
+"""Families that have layers of ours."""
 
 
 def transformers_logprobs(folder: Path, sequences: Sequence[Sequence[int]]) -> list[Floats]:
@@ -92,16 +42,19 @@ def exact_softmax(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("exact_softmax")
+@pytest.mark.parametrize("numbered", [True, False], ids=["numbered", "unknown"])
 @pytest.mark.parametrize("family", SUPPORTED)
-def test_equals_transformers(family: str, tmp_path: Path) -> None:
+def test_equals_transformers(family: str, numbered: bool, tmp_path: Path) -> None:
     folder = save_checkpoint(family, tmp_path)
-    driver = Driver(load_model(folder))
+    served = load_model(folder)
+    assert served.own_layers == (family in OWN)
+    driver = Driver(served, numbered=numbered)
     rng = np.random.default_rng(1)
     prefix = rng.integers(0, VOCAB, 70).tolist()
     found: list[tuple[int, int, Floats]] = []  # sequence, first position, log-probabilities
 
-    def run(counts: dict[int, int], *, rewrite: bool = False) -> None:
-        logits = all_logprobs(driver.step(counts, rewrite=rewrite), sum(counts.values()))
+    def run(counts: dict[int, int], *, again: bool = False) -> None:
+        logits = all_logprobs(driver.step(counts, again=again), sum(counts.values()), VOCAB)
         for sequence, part in zip(counts, np.split(logits, np.cumsum(list(counts.values()))[:-1]), strict=True):
             found.append((sequence, len(driver.tables[sequence]) - counts[sequence], part))
 
@@ -114,11 +67,45 @@ def test_equals_transformers(family: str, tmp_path: Path) -> None:
     run({0: 1, 1: 2, 2: 3, 3: 40, 4: 1, 5: 17})
     for _ in range(3):
         run(dict.fromkeys(range(6), 1))
-    run({0: 1, 3: 4}, rewrite=True)
+    run({0: 1, 3: 4}, again=True)
+    run(dict.fromkeys(range(6), 1))
 
     wanted = transformers_logprobs(folder, driver.tokens)
     for sequence, start, part in found:
         np.testing.assert_allclose(part, wanted[sequence][start : start + len(part)], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.usefixtures("exact_softmax")
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+@pytest.mark.parametrize("calls", [0, 1])
+def test_a_step_that_fails_can_be_repeated(
+    family: str, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What rows have beside the pool is not trusted after a step that some layers did, and others did not."""
+    folder = save_checkpoint(family, tmp_path)
+    driver = Driver(load_model(folder))
+    rng = np.random.default_rng(0)
+    rows = [driver.add(rng.integers(0, VOCAB, 12).tolist()) for _ in range(4)]
+    driver.step(dict.fromkeys(rows, 7))
+    found = [all_logprobs(driver.step(dict.fromkeys(rows, 1)), 4, VOCAB) for _ in range(2)]
+    original, done = StepAttention.attend, iter(range(calls))
+
+    def fail_late(self: StepAttention, *arguments: Any) -> torch.Tensor:
+        if next(done, None) is None:
+            raise MemoryError("found no memory; wanted some")
+        return original(self, *arguments)
+
+    monkeypatch.setattr(StepAttention, "attend", fail_late)
+    with pytest.raises(MemoryError):
+        driver.step(dict.fromkeys(rows, 1))
+    monkeypatch.setattr(StepAttention, "attend", original)
+    for row in rows:
+        driver.tables[row].pop()
+    found += [all_logprobs(driver.step(dict.fromkeys(rows, 1)), 4, VOCAB) for _ in range(3)]
+    wanted = transformers_logprobs(folder, driver.tokens)
+    for row in rows:
+        part = np.stack([step[row] for step in found])
+        np.testing.assert_allclose(part, wanted[row][7:12], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -127,7 +114,7 @@ def test_lower_precisions_stay_close(dtype: str, tmp_path: Path) -> None:
     driver = Driver(load_model(folder, dtype=dtype))
     tokens = np.random.default_rng(0).integers(0, VOCAB, 50).tolist()
     driver.add(tokens)
-    found = all_logprobs(driver.step({0: 50}), 50)
+    found = all_logprobs(driver.step({0: 50}), 50, VOCAB)
     tolerance = {"float32": 1e-4, "bfloat16": 0.1}[dtype]
     assert np.abs(found - transformers_logprobs(folder, [tokens])[0]).max() < tolerance
 
@@ -141,7 +128,7 @@ def test_many_logits_come_in_blocks(family: str, tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(logit_blocks, "BLOCK_BYTES", size)
         driver = Driver(load_model(folder))
         driver.add(tokens)
-        results.append(all_logprobs(driver.step({0: 40}), 40))
+        results.append(all_logprobs(driver.step({0: 40}), 40, VOCAB))
     np.testing.assert_allclose(results[0], results[1], rtol=1e-12)
 
 
@@ -224,7 +211,7 @@ def test_longrope_keeps_to_the_short_factors(tmp_path: Path) -> None:
 
 
 def test_faults_of_a_folder_are_sentences(tmp_path: Path) -> None:
-    def refusal(folder: Path, **options: str) -> str:
+    def refusal(folder: Path, **options: Any) -> str:
         with pytest.raises(InputError) as error:
             load_model(folder, **options)
         return str(error.value)
