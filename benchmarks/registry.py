@@ -18,6 +18,7 @@ BENCHMARKS = {
     "planning": "what passes and planning take, and what is lost where nothing can be won",
     "fewshot": "64 prompts that share 1,024 tokens, against transformers' batched generate and vLLM",
     "decode": "one stream, a token and a long prompt: against vLLM, llama.cpp and transformers, and on three models",
+    "attention": "rows that generate, behind a shared prefix and not, against grouped products over dense KV",
     "gsm8k": "questions behind the same examples: seconds at -O2, at -O0, and of vLLM fed the same calls",
     "judge": "essays judged by six forks each and a verdict: seconds at -O2, at -O0, and of vLLM fed the same calls",
     "self_consistency": "questions answered 16 times: seconds at -O2, at -O0, and of vLLM fed the same calls",

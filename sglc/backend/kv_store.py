@@ -20,8 +20,8 @@ GATHERED_BYTES = 8 << 20
 SHARED_BYTES = 1 << 20
 """Least KV of a layer that reading a prefix once a group, not once a row, must spare: it costs a dozen operations."""
 
-SUFFIX_SHARE = 0.5
-"""Memory for rows' suffixes, as a share of the pool's."""
+COPIES_SHARE = 1.0
+"""Most memory of copies, as a share of the pool's: with it, a full pool whose rows share nothing can be copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class KvStore:
         """Make room for `slots` positions in every known layer, and forget what was there."""
         self._memory.clear()  # first, so that old and new never lie side by side
         self._slots = slots
-        self._copies = defaultdict(lambda: Copies(self.device, int(slots * SUFFIX_SHARE)))
+        self._copies = defaultdict(lambda: Copies(self.device, int(slots * COPIES_SHARE)))
         try:
             for layer, shape in self._shapes.items():
                 self._memory[layer] = self._reserve(shape)

@@ -95,10 +95,10 @@ def _tokenizer(given: Tokenizer | str | Path | None, folder: Path | None, chat_t
 
 
 def default_kv_tokens(model: Model) -> int:
-    """Return 65,536 tokens, or fewer where half of the free memory holds fewer."""
+    """Return 65,536 tokens, or fewer where a third of the free memory holds fewer: copies may take another third."""
     per_token = getattr(model, "kv_bytes_per_token", 0)
     free = _free_bytes()
-    return min(DEFAULT_KV_TOKENS, max(1024, free // 2 // per_token)) if per_token and free else DEFAULT_KV_TOKENS
+    return min(DEFAULT_KV_TOKENS, max(1024, free // 3 // per_token)) if per_token and free else DEFAULT_KV_TOKENS
 
 
 def _free_bytes() -> int | None:

@@ -58,7 +58,7 @@ class Scores:
         for items, rows in _blocks(q, k):
             scores = self._scores(q[items, rows], k[items], scoring, 1.0)
             if hidden is not None:
-                scores[..., -hidden.shape[-1] :].add_(_block(hidden, items, rows))
+                scores[..., -hidden.shape[-1] :].add_(_block(hidden, items, rows).to(scores.dtype))
             out = torch.bmm(torch.softmax(scores, -1), v[items])
             done.append([out]) if rows.start == 0 else done[-1].append(out)
         return _joined(done)

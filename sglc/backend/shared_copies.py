@@ -30,7 +30,7 @@ class Shared:
     asked: torch.Tensor  # [runs · height] tokens of the step, run by run
     answers: torch.Tensor | None  # [n] which of these count; None: all
     queries: Index  # [n] distinct tokens
-    hidden: torch.Tensor | None  # [runs, 1, 1, width], -inf beyond a run's end, else 0; None if all are full
+    hidden: torch.Tensor | None  # [runs, 1, 1, n] of the last n positions, -inf beyond a run's end
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class SharedCopies:
         height = max(len(run.tokens) for run in runs)
         asked = np.concatenate([np.resize(run.tokens, height) for run in runs])
         lengths = np.array([run.length for run in runs])
-        hidden = np.arange(bank[1]) >= lengths[:, None, None, None]
+        hidden = np.arange(lengths.min(), bank[1]) >= lengths[:, None, None, None]
         answers = np.concatenate([i * height + np.arange(len(run.tokens)) for i, run in enumerate(runs)])
         return Shared(
             bank,
@@ -108,7 +108,7 @@ class SharedCopies:
             as_tensor(asked, self._device),
             None if len(answers) == len(asked) else as_tensor(answers, self._device),
             as_index(asked[answers], self._device),
-            minus_infinity(as_tensor(hidden, self._device)) if hidden.any() else None,
+            minus_infinity(as_tensor(hidden, self._device)) if hidden.size else None,
         )
 
 

@@ -39,7 +39,7 @@ class Suffix:
     bank: Bank
     count: int
     queries: Index  # token of the step by seat
-    hidden: torch.Tensor | None  # [count, 1, 1, width], -inf beyond a row's end, else 0; None if all are full
+    hidden: torch.Tensor | None  # [count, 1, 1, n] of the last n positions, -inf beyond a row's end
 
 
 class Suffixes:
@@ -102,7 +102,8 @@ class Suffixes:
             places = int(ends[0]) if equal else as_tensor(ends, self._device)
             changes.appends.append(Append(bank, len(members), tokens, places))
             hidden = None
-            if not equal or ends[0] < bank[1] - 1:
-                hidden = minus_infinity(as_tensor(np.arange(bank[1]) > ends[:, None, None, None], self._device))
+            if ends.min() < bank[1] - 1:
+                beyond = np.arange(ends.min() + 1, bank[1]) > ends[:, None, None, None]
+                hidden = minus_infinity(as_tensor(beyond, self._device))
             found.append(Suffix(bank, len(members), tokens, hidden))
         return found
