@@ -43,9 +43,9 @@ class Engine:
 
     `spec` is a folder with a Hugging Face checkpoint, `owner/name[@rev]` on the Hub, `replay:hash` (a made-up
     model that costs nothing) or `replay:TRACE.jsonl` (recorded outputs); or a model itself. `kv_tokens` is the size of
-    the KV pool in tokens; None takes 65,536 or what a third of the free memory holds. `cache=False` shares no KV between
-    requests. `plant` (replay:hash only) are texts the made-up model likes to say. `check=True` audits the cache between
-    any two steps. Raises InputError or Unsupported for what can't be loaded.
+    the KV pool in tokens; None takes 65,536 or what a third of the free memory holds. `cache=False` shares no KV
+    between requests. `plant` (replay:hash only) are texts the made-up model likes to say. `check=True` audits the
+    cache between any two steps. Raises InputError or Unsupported for what can't be loaded.
     """
 
     def __init__(

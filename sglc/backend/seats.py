@@ -61,7 +61,7 @@ class Seats:
 
     def join(self, positions: int, changes: Changes) -> None:
         """Begin a step: let everybody of a bank move to the next wider one that is wider by less than `positions`."""
-        for bank in sorted(self._banks):
+        for bank in sorted(self._banks, reverse=True):  # so that none grows that was left before
             kind, width = bank
             wider = min(
                 (known for known in self._banks if (kind, width) < known < (kind, width + positions)), default=None
