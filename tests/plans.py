@@ -43,19 +43,16 @@ def run_plan(
         for index, given in enumerate(rows):
             arguments = program.arguments((), given)
             row = Row(loop, program.func, arguments, params_of(sampling), index, streamed=False)
-            begin(row, plan, arguments, still_holds)
+            begin(row, plan, still_holds)
             started.append(row)
         loop.run_until(lambda: len(finished) == len(started))
     return [row.state for row in started]
 
 
-def begin(row: Row, plan: Plan, arguments: Mapping[str, Any], still_holds: Callable[[], bool]) -> None:
+def begin(row: Row, plan: Plan, still_holds: Callable[[], bool]) -> None:
     """Let a row run by a plan, or in Python where that can't be run on its engine."""
-    bound = plan.bind(row.engine, row.params)
-    if bound is None:
-        row.loop.spawn(row)
-    else:
-        row.start_plan(bound, arguments, still_holds)
+    row.bound, row.still_holds = plan.bind(row.engine, row.params), still_holds
+    row.begin()
 
 
 class Side:

@@ -109,8 +109,7 @@ class Admission:
         growth = self._output(sequence)
         if sequence.request.ahead:
             growth += self._of_planned(sequence.request.ahead)
-        behind = _behind(sequence)
-        if behind:
+        if sequence.behind and (behind := _behind(sequence)):
             longest = max(each.target + self._output(each) for each in behind)
             growth = max(growth, longest - max(sequence.kv, sequence.target))
         return growth
@@ -159,7 +158,7 @@ class Admission:
 
 def _behind(sequence: Sequence) -> list[Sequence]:
     """Return those that still wait for the end of a sequence, the shortest first."""
-    return [each for each in sequence.behind if each.use is not None]
+    return [each for each in sequence.behind if each.expected]
 
 
 def _unfilled(sequence: Sequence) -> int:

@@ -28,6 +28,24 @@ if TYPE_CHECKING:
 
 Answer = Decoded | Scored
 
+_NO_CALLS: dict[int, CallOutcome] = {}
+_NO_CLAIMS: dict[int, Claim] = {}
+"""In place of those of rows that have none, which are most: thousands of empty ones are a burden."""
+
+
+class _Reply:
+    """Hands an answer to who has asked: one small object a question, of which thousands are under way."""
+
+    __slots__ = ("_before", "_execution", "_instruction")
+
+    def __init__(self, execution: Execution, instruction: Sampling, before: Transcript) -> None:
+        self._execution = execution
+        self._instruction = instruction
+        self._before = before
+
+    def __call__(self, answer: Answer, asked: Prompt) -> None:
+        self._execution.answered(self._instruction, self._before, answer, asked)
+
 
 class Outcome(NamedTuple):
     """What a row came to: its final prompt, what its function returned, how its path ended and what is there then.
@@ -112,8 +130,8 @@ class Execution:
         self._end: End | None = first.end
         self._under_way = 0
         self._leaving = False
-        self._calls: dict[int, CallOutcome] = {}
-        self._claims: dict[int, Claim] = {}  # by place, what the prompts there go on from
+        self._calls = _NO_CALLS
+        self._claims = _NO_CLAIMS  # by place, what the prompts there go on from
 
     def start(self) -> None:
         """Do what can be done at once, and ask for what can't."""
@@ -194,7 +212,7 @@ class Execution:
             self._plan.questions[instruction.index],
             before.asked_prompt(self._exchange.engine.tokenizer),
             self._host.origin,
-            partial(self._answered, instruction, before),
+            _Reply(self, instruction, before),
             self._failed,
         )
         self._ask(instruction, asking)
@@ -211,7 +229,7 @@ class Execution:
             instruction.method,
             before.asked_prompt(exchange.engine.tokenizer),
             self._host.origin,
-            partial(self._answered, instruction, before),
+            _Reply(self, instruction, before),
             self._failed,
             instruction.location,
         )
@@ -243,6 +261,8 @@ class Execution:
             claim = Claim(instruction.ahead) if instruction.keep else None
             asking.hold = Hold(instruction.turn, claim, self._claims.get(instruction.source), instruction.ahead)
             if claim is not None:
+                if self._claims is _NO_CLAIMS:
+                    self._claims = {}
                 self._claims[instruction.target] = claim
         self._exchange.pending.append(asking)
         self._under_way += 1
@@ -265,7 +285,8 @@ class Execution:
 
     # What comes of it
 
-    def _answered(self, instruction: Sampling, before: Transcript, answer: Answer, asked: Prompt) -> None:
+    def answered(self, instruction: Sampling, before: Transcript, answer: Answer, asked: Prompt) -> None:
+        """Take what came of a question behind the prompt `before`, and that prompt in tokens."""
         values = self._values
         values[instruction.answer] = answer
         values[instruction.target] = before.answered(answer, asked)
@@ -277,6 +298,8 @@ class Execution:
         self._arrived(instruction)
 
     def _called(self, instruction: Call, outcome: CallOutcome) -> None:
+        if self._calls is _NO_CALLS:
+            self._calls = {}
         self._calls[instruction.call_number] = outcome
         self._values[instruction.target] = outcome.value
         if outcome.error is not None or not self._host.still_holds():

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from sglc.backend.radix import shared_length
 
 if TYPE_CHECKING:
     from sglc.backend.eviction import Order
@@ -16,15 +13,8 @@ if TYPE_CHECKING:
 
 _MOST_OVER = 1_000
 
-
-class Use:
-    """A use to come of the KV of `tokens` and of each of their prefixes."""
-
-    __slots__ = ("order", "tokens")
-
-    def __init__(self, order: Order, tokens: Ints) -> None:
-        self.order = order
-        self.tokens = tokens
+_TOKEN = np.dtype(np.int64).itemsize
+"""Bytes of a token: runs of them are compared as bytes, which is faster than as arrays where they are short."""
 
 
 class _Run:
@@ -32,39 +22,40 @@ class _Run:
 
     __slots__ = ("children", "tokens", "uses")
 
-    def __init__(self, tokens: Ints, uses: list[tuple[Order, int, Use]]) -> None:
-        self.tokens = tokens  # a view of those of a use
+    def __init__(self, tokens: bytes, uses: list[Order]) -> None:
+        self.tokens = tokens
         self.uses = uses
-        self.children: dict[int, _Run] = {}
+        self.children = _NO_CHILDREN
+
+
+_NO_CHILDREN: dict[bytes, _Run] = {}
+"""Those of a run that has none; others know theirs by the first token of each."""
 
 
 class Outlook:
-    """Uses to come, as a prefix tree of their tokens.
+    """Uses to come of the KV of tokens and of each of their prefixes, as a prefix tree. No two have the same order.
 
     It costs nothing before it is first asked; then an addition takes time in proportion to the tokens, and a question
     to those of the path.
     """
 
     def __init__(self) -> None:
-        self._uses: dict[Use, None] = {}
-        self._new: list[Use] = []
-        self._root = _Run(np.empty(0, np.int64), [])
+        self._uses: dict[Order, Ints] = {}
+        self._new: list[Order] = []
+        self._root = _Run(b"", [])
         self._over = 0  # uses in the tree that are over
-        self._numbers = count()
 
-    def add(self, order: Order, tokens: Ints) -> Use:
-        """Expect a use; return it, to be removed when it begins or will never come."""
-        use = Use(order, tokens)
-        self._uses[use] = None
-        self._new.append(use)
-        return use
+    def add(self, order: Order, tokens: Ints) -> None:
+        """Expect a use until it begins or will never come. One that is expected again has the same tokens, or more."""
+        self._uses[order] = tokens
+        self._new.append(order)
 
-    def remove(self, use: Use) -> None:
+    def remove(self, order: Order) -> None:
         """Expect a use no more."""
-        del self._uses[use]
+        del self._uses[order]
         self._over += 1
         if not self._uses or self._over > _MOST_OVER + len(self._uses):
-            self._root.children.clear()
+            self._root.children = _NO_CHILDREN
             self._new = [*self._uses]
             self._over = 0
 
@@ -74,56 +65,71 @@ class Outlook:
         None where no use of the whole path is known; the number is then that of its tokens with a known use.
         """
         if self._new:
-            for use in self._new:
-                if use in self._uses:
-                    self._insert(use)
+            for order in self._new:
+                if order in self._uses:
+                    self._insert(order, self._uses[order].tobytes())
             self._new = []
-        run, at, earlier = self._root, 0, 0
-        next_use: Use | None = None
-        while at < len(path):
-            child = run.children.get(path.item(at))
-            soonest = self._soonest(child) if child is not None else None
+        tokens, run, at, earlier = path.tobytes(), self._root, 0, 0
+        next_use: Order | None = None
+        while at < len(tokens):
+            child = run.children.get(tokens[at : at + _TOKEN])
+            soonest = self._soonest(child.uses) if child is not None else None
             if child is None or soonest is None:
-                return None, at
-            if soonest is not next_use:
-                next_use, earlier = soonest, at
-            shared = shared_length(child.tokens, path, at)
-            at += shared
-            if shared < len(child.tokens) and at < len(path):
-                return None, at
+                return None, at // _TOKEN
+            if soonest != next_use:
+                next_use, earlier = soonest, at // _TOKEN
+            if tokens.startswith(child.tokens, at):
+                at += len(child.tokens)
+            else:
+                at += _shared_length(child.tokens, tokens, at)
+                if at < len(tokens):
+                    return None, at // _TOKEN
             run = child
-        return (next_use.order if next_use is not None else None), earlier
+        return next_use, earlier
 
-    def _soonest(self, run: _Run) -> Use | None:
-        """Return the next use of a run, None where all are over."""
-        uses = run.uses
+    def _soonest(self, uses: list[Order]) -> Order | None:
+        """Return the next of a run's uses, None where all are over."""
         while uses:
-            use = uses[0][2]
-            if use in self._uses:
-                return use
+            if uses[0] in self._uses:
+                return uses[0]
             heappop(uses)
         return None
 
-    def _insert(self, use: Use) -> None:
-        tokens, run, at = use.tokens, self._root, 0
-        entry = (use.order, next(self._numbers), use)
+    def _insert(self, order: Order, tokens: bytes) -> None:
+        run, at = self._root, 0
         while at < len(tokens):
-            first = tokens.item(at)
+            first = tokens[at : at + _TOKEN]
             child = run.children.get(first)
             if child is None or not child.uses:
-                run.children[first] = _Run(tokens[at:], [entry])
+                if run.children is _NO_CHILDREN:
+                    run.children = {}
+                run.children[first] = _Run(tokens[at:], [order])
                 return
-            shared = shared_length(child.tokens, tokens, at)
+            shared = _shared_length(child.tokens, tokens, at)
             if shared < len(child.tokens):
                 child = run.children[first] = _split(child, shared)
-            heappush(child.uses, entry)
+            heappush(child.uses, order)
             run = child
             at += shared
 
 
+def _shared_length(run: bytes, tokens: bytes, start: int) -> int:
+    """Return how many bytes of whole tokens `run` and `tokens[start:]` begin with; the first token is the same."""
+    if tokens.startswith(run, start):
+        return len(run)
+    same, other = _TOKEN, min(len(run), len(tokens) - start) + _TOKEN  # so many bytes are; so many are not
+    while other - same > _TOKEN:
+        middle = (same + other) // (2 * _TOKEN) * _TOKEN
+        if tokens.startswith(run[same:middle], start + same):
+            same = middle
+        else:
+            other = middle
+    return same
+
+
 def _split(run: _Run, at: int) -> _Run:
-    """Return a new run of the first `at` tokens of another, which keeps the rest below it."""
+    """Return a new run of the first `at` bytes of another, which keeps the rest below it."""
     upper = _Run(run.tokens[:at], run.uses.copy())
     run.tokens = run.tokens[at:]
-    upper.children[run.tokens.item(0)] = run
+    upper.children = {run.tokens[:_TOKEN]: run}
     return upper

@@ -226,7 +226,8 @@ class Scheduler:
             if end <= sequence.ready:  # all of it is cached and no logits are wanted
                 planned[id(sequence)] = Work(sequence, end, end, sequence.kv)
                 continue
-            if not self._make_room_alone(end - sequence.kv):  # there is room already unless it is alone
+            wanted = end - sequence.kv
+            if self._pool.free < wanted and not self._make_room_alone(wanted):  # there is room unless it is alone
                 self._fail(sequence, end)
                 continue
             work = planned[id(sequence)] = self._assign(sequence, end)
@@ -255,7 +256,7 @@ class Scheduler:
 
     def _start(self, sequence: Sequence) -> None:
         """Move a sequence among the running, at the place of its age."""
-        sequence.running = True
+        sequence.begin()
         at = len(self._running)
         while at and self._running[at - 1].order > sequence.order:
             at -= 1
@@ -297,11 +298,11 @@ class Scheduler:
         tree, old = self._tree, sequence.node
         assert tree is not None and old is not None
         start = sequence.shared
-        slots = sequence.slots[start:end].copy()
+        slots = sequence.slots[start:end]
         node, present = tree.extend(old, sequence.token_run(start, end), slots)
         if present:  # somebody computed the same tokens meanwhile: theirs stay
-            sequence.slots[start : start + present] = tree.slots_of(node)[start : start + present]
             self._pool.release(slots[:present])
+            slots[:present] = tree.slots_of(node)[start : start + present]
         tree.lock(node)
         tree.unlock(old)
         sequence.node = node
@@ -324,7 +325,8 @@ class Scheduler:
                 self._insert(sequence, sequence.ready)
             if claimed and sequence.request.claim is not None:
                 self.kept.claim(sequence.request.claim, sequence.node, sequence.order, self._steps)
-        self._pool.release(sequence.slots[sequence.shared : sequence.kv])
+        if sequence.kv > sequence.shared:
+            self._pool.release(sequence.slots[sequence.shared : sequence.kv])
         self._detach(sequence)
 
     def _drop_cancelled(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Seq
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,17 @@ from sglc.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from sglc.backend.outlook import Use
+    from sglc.backend.detokenizer import Detokenizer
     from sglc.backend.radix import Node
     from sglc.backend.step import Ints
     from sglc.backend.tokenizer import Tokenizer
+
+_MOST_AHEAD = 64
+"""Slots for outputs that a sequence has room for from the beginning."""
+
+_NO_SLOTS: Ints = np.empty(0, np.int64)
+_NOTHING: Any = ()
+"""In place of lists of what is not there yet, or not asked for: thousands that wait keep the garbage collector busy."""
 
 
 class Sequence:
@@ -39,11 +46,13 @@ class Sequence:
         "_matcher",
         "_plain",
         "_sent",
+        "_spared",
         "behind",
         "cached",
         "constraint_state",
         "counts",
         "end_ids",
+        "expected",
         "filled",
         "follows",
         "high_water",
@@ -68,8 +77,10 @@ class Sequence:
         "slots",
         "text",
         "tokenizer",
-        "use",
+        "wants_next",
     )
+
+    _detokenizer: Detokenizer
 
     def __init__(self, request: Request, tokenizer: Tokenizer, order: tuple[int, ...], end_ids: frozenset[int]) -> None:
         params = request.params
@@ -78,58 +89,62 @@ class Sequence:
         self.tokenizer = tokenizer
         self.order = order
         self.node: Node | None = None
-        self.use: Use | None = None  # while it waits, if it is planned
+        self.expected = False  # whether its use of KV is to come: while it waits, if it is planned
         self.behind: Seq[Sequence] = ()  # once it runs, those of its row that wait for its end
         self.follows = False  # what it waited for is over: it has that one's room
-        self.slots: Ints = np.empty(self.length + min(params.max_new_tokens, 64), np.int64)
+        self.slots: Ints = _NO_SLOTS
         self.kv = self.shared = self.ready = self.high_water = 0
         self.filled = self.relogit = self.refilled = 0
         self.cached: int | None = None
         self.running = False
-        self.output: list[int] = []
+        self.output: list[int] = _NOTHING
         self.text = ""
         self.end_ids = end_ids
         self._ends = end_ids
         if params.ignore_eos or params.stop_token_ids:
             self._ends = frozenset(params.stop_token_ids).union(() if params.ignore_eos else end_ids)
-        self.counts: dict[int, int] = {}
         self._counting = bool(params.frequency_penalty or params.presence_penalty) or params.repetition_penalty != 1.0
+        self.counts: dict[int, int] = {} if self._counting else _NOTHING
         self._plain = not (request.constraint or params.logit_bias or self._counting or params.min_new_tokens)
         self.constraint_state: Hashable = request.constraint.start if request.constraint else None
+        self.wants_next = params.max_new_tokens > 0 or (params.return_logprob and params.top_logprobs_num > 0)
+        """Whether the logits behind the last token are wanted, to draw from or to report."""
+        self._spared = int(request.score_from is not None and not self.wants_next)
         self.scored = max(0, (request.score_from or 0) - 1)
-        self.input_logprobs: list[TokenLogprob] = []
+        reports = params.return_logprob or request.score_from is not None
+        self.input_logprobs: list[TokenLogprob] = [] if reports else _NOTHING
         if request.score_from == 0:
             first = int(request.tokens[0])
             self.input_logprobs.append(TokenLogprob(None, first, self.token_text(first)))
-        self.input_top: list[list[TokenLogprob]] = []
-        self.sibling_logprobs: dict[int, Seq[float]] = {}
-        self.output_logprobs: list[TokenLogprob] = []
-        self.output_top: list[list[TokenLogprob]] = []
+        self.input_top: list[list[TokenLogprob]] = [] if reports else _NOTHING
+        self.sibling_logprobs: dict[int, Seq[float]] = {} if request.siblings else _NOTHING
+        self.output_logprobs: list[TokenLogprob] = [] if reports else _NOTHING
+        self.output_top: list[list[TokenLogprob]] = [] if reports else _NOTHING
         self._matcher = stop_matcher(params.stop, params.stop_regex)
-        self._detokenizer = tokenizer.detokenizer()
         self._sent = 0
         self._finish: Finish | None = None
+
+    def begin(self) -> None:
+        """Run from now on, for the first time or again."""
+        self.running = True
+        if not self.output:
+            self.output = []
+            self._detokenizer = self.tokenizer.detokenizer()
 
     def token_run(self, start: int, end: int) -> Ints:
         """Return the tokens at positions start .. end - 1."""
         prompt = self.request.tokens
         size = len(prompt)
         if end <= size:
-            return prompt[start:end]
+            return prompt if end - start == size else prompt[start:end]
         if start >= size:
             return np.array(self.output[start - size : end - size], np.int64)
         return np.concatenate([prompt[start:], np.array(self.output[: end - size], np.int64)])
 
     @property
-    def wants_next(self) -> bool:
-        """Whether the logits behind the last token are wanted, to draw from or to report."""
-        params = self.request.params
-        return params.max_new_tokens > 0 or (params.return_logprob and params.top_logprobs_num > 0)
-
-    @property
     def target(self) -> int:
         """Positions that have to be computed before anything can be said: a scoring needs all but the last."""
-        return self.length - 1 if self.request.score_from is not None and not self.wants_next else self.length
+        return self.length - self._spared
 
     def first_wanted(self) -> int:
         """Return the first position whose logits are still wanted; its KV may be cached, it is computed anyway."""
@@ -141,8 +156,10 @@ class Sequence:
         """Give the next positions their KV slots."""
         end = self.kv + len(slots)
         if end > len(self.slots):
-            grown = np.empty(max(end, 2 * len(self.slots)), np.int64)
-            grown[: self.kv] = self.slots[: self.kv]
+            expected = self.length + min(self.request.params.max_new_tokens, _MOST_AHEAD)
+            grown = np.empty(max(end, expected, 2 * len(self.slots)), np.int64)
+            if self.kv:
+                grown[: self.kv] = self.slots[: self.kv]
             self.slots = grown
         self.slots[self.kv : end] = slots
         self.kv = end
@@ -242,7 +259,7 @@ class Sequence:
         return self._delta(piece)
 
     def _delta(self, piece: str) -> Delta:
-        logprobs, top = self.output_logprobs.copy(), self.output_top.copy()
+        logprobs, top = [*self.output_logprobs], [*self.output_top]
         return Delta(piece, self.prompt_length, len(self.output), logprobs, top)
 
     def closing_events(self) -> list[Event]:
@@ -278,7 +295,7 @@ class Sequence:
             filled=self.filled,
             relogit=self.relogit,
             refilled=self.refilled,
-            input_logprobs=self.input_logprobs or (),  # empty lists by the thousand keep the garbage collector busy
+            input_logprobs=self.input_logprobs or (),
             output_logprobs=self.output_logprobs or (),
             input_top=self.input_top or (),
             output_top=self.output_top or (),

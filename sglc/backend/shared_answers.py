@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sglc.backend.decoding import Decode, Decoding
+    from sglc.backend.request import Completion
+
+_Asked = dict[bytes, "Decoding | list[Completion]"]
+"""By the tokens of a prompt: who has asked what is drawn behind them, and once it is known, what that is."""
 
 
 class SharedAnswers:
     """Who asked what first, and who waits for the same answer.
 
-    What was answered is kept as long as this is: rows that come later are answered at once.
+    What was answered is kept as long as this is, without those who asked: rows that come later are answered at once.
     """
 
-    __slots__ = ("_draws", "_followers", "_keys", "_leaders", "_numbers")
+    __slots__ = ("_asked", "_followers", "_of_draw")
 
     def __init__(self) -> None:
-        self._numbers: dict[Hashable, int] = {}  # what is drawn, numbered: it is slow to compare
-        self._draws: dict[Decode, int] = {}
-        self._leaders: dict[tuple[int, bytes], Decoding] = {}
-        self._keys: dict[Decoding, tuple[int, bytes]] = {}  # of leaders that are not answered
+        self._of_draw: dict[Hashable, _Asked] = {}
+        self._asked: dict[Decode, _Asked] = {}  # the same by who draws: what is drawn is slow to compare
         self._followers: dict[Decoding, list[Decoding]] = {}
 
     def leads(self, asking: Decoding) -> bool:
@@ -29,29 +31,31 @@ class SharedAnswers:
         decode = asking.decode
         if not decode.shared:
             return True
-        draw = self._draws.get(decode)
-        if draw is None:
-            draw = self._draws[decode] = self._numbers.setdefault(decode.draw, len(self._numbers))
-        key = draw, asking.asked_tokens.tobytes()
-        leader = self._leaders.setdefault(key, asking)
-        if leader is asking:
-            self._keys[asking] = key
+        asked = self._asked.get(decode)
+        if asked is None:
+            asked = self._asked[decode] = self._of_draw.setdefault(decode.draw, {})
+        first = asked.setdefault(asking.asked_tokens.tobytes(), asking)
+        if first is asking:
             return True
-        if leader.answers is not None:
-            asking.take(leader.answers)
+        if isinstance(first, list):
+            asking.take(first)
         else:
-            self._followers.setdefault(leader, []).append(asking)
+            self._followers.setdefault(first, []).append(asking)
         return False
 
     def settle(self, leader: Decoding) -> list[Decoding]:
         """Answer those that wait for a leader which has heard; return them if it has failed, to be asked anew."""
-        key = self._keys.pop(leader, None)
-        if key is None:
+        asked = self._asked.get(leader.decode)
+        if asked is None:
             return []
-        followers = self._followers.pop(leader, [])
+        tokens = leader.asked_tokens.tobytes()
+        if asked.get(tokens) is not leader:
+            return []
+        followers = self._followers.pop(leader, ())
         if leader.answers is None:
-            del self._leaders[key]
+            del asked[tokens]
             return [follower for follower in followers if not follower.answered]
+        asked[tokens] = leader.answers
         for follower in followers:
             if not follower.answered:
                 follower.take(leader.answers)
@@ -61,6 +65,6 @@ class SharedAnswers:
         """Return those that wait, and forget everything."""
         waiting = [follower for followers in self._followers.values() for follower in followers]
         self._followers.clear()
-        self._leaders.clear()
-        self._keys.clear()
+        self._asked.clear()
+        self._of_draw.clear()
         return waiting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence as Seq
 from heapq import heappop, heappush
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -19,14 +20,8 @@ _MOST_OF_ROW = 256
 """Of a row with more requests than this none waits for another: to look through them would take too long."""
 
 
-class _Row:
-    """The planned sequences of one row that are not over."""
-
-    __slots__ = ("added", "sequences")
-
-    def __init__(self) -> None:
-        self.sequences: dict[Sequence, int] = {}  # how many had been added when nothing spoke against its turn
-        self.added = 0
+_Several = dict[Sequence, Sequence | None]
+"""Planned sequences of one row that are not over, each with the last of them when nothing spoke against its turn."""
 
 
 class WaitingLine:
@@ -40,29 +35,32 @@ class WaitingLine:
     def __init__(self, outlook: Outlook, tree: RadixTree | None) -> None:
         self._outlook = outlook
         self._tree = tree
-        self._line: list[tuple[Order, Sequence]] = []
-        self._going_on: list[tuple[Order, Sequence]] = []
+        self._waiting: dict[Order, Sequence] = {}  # those in one of the two lines, each a heap
+        self._line: list[Order] = []
+        self._going_on: list[Order] = []
         self._deferred: dict[Sequence, list[Sequence]] = {}  # behind which other
-        self._rows: dict[int, _Row] = {}
+        self._rows: dict[int, Sequence] = {}  # those with planned sequences that are not over, and the first of each
+        self._several: dict[int, _Several] = {}  # all of those rows that have more than one
         self._early: set[Sequence] = set()  # those that have begun in spite of that
 
     def __bool__(self) -> bool:
-        return bool(self._line or self._going_on or self._deferred)
+        return bool(self._waiting or self._deferred)
 
     def __iter__(self) -> Iterator[Sequence]:
-        yield from (sequence for _, sequence in self._going_on)
-        yield from (sequence for _, sequence in self._line)
+        yield from map(self._waiting.__getitem__, self._going_on)
+        yield from map(self._waiting.__getitem__, self._line)
         yield from chain.from_iterable(self._deferred.values())
 
     def add(self, sequence: Sequence) -> None:
         """Let a sequence wait, for the first time or again."""
         request = sequence.request
         if request.planned:
-            sequence.use = self._outlook.add(sequence.order, sequence.token_run(0, sequence.length))
-            row = self._rows.setdefault(sequence.order[0], _Row())
-            if sequence not in row.sequences:
-                row.added += 1
-                row.sequences[sequence] = 0
+            self._outlook.add(sequence.order, sequence.token_run(0, sequence.length))
+            sequence.expected = True
+            row = sequence.order[0]
+            first = self._rows.setdefault(row, sequence)
+            if first is not sequence:
+                self._several.setdefault(row, {first: None}).setdefault(sequence, None)
         if request.behind is not None:
             request.behind.awaited = True
         self._push(sequence)
@@ -71,18 +69,18 @@ class WaitingLine:
         """Return the one whose turn it is; None where nobody's is."""
         for line in (self._going_on, self._line):
             while line:
-                sequence = line[0][1]
+                sequence = self._waiting[line[0]]
                 if not sequence.request.cancelled:
                     if line is self._line or _goes_on(sequence):
                         before = self._wanted_before(sequence)
                         if before is None:
                             return sequence
-                        self._deferred.setdefault(before, []).append(heappop(line)[1])
+                        self._deferred.setdefault(before, []).append(self._pop(line))
                         sequence.follows = False
                     else:
                         heappush(self._line, heappop(line))  # another went on from there, or it is gone
                     continue
-                heappop(line)
+                self._pop(line)
                 self._expect_no_more(sequence)
                 self.over(sequence)
                 if self._tree is not None:
@@ -114,7 +112,7 @@ class WaitingLine:
 
     def take_first(self) -> None:
         """Let the one that `first` returned begin."""
-        sequence = heappop(self._going_on or self._line)[1]
+        sequence = self._pop(self._going_on or self._line)
         self._expect_no_more(sequence)
         sequence.behind = self._behind(sequence)
         sequence.follows = False
@@ -126,17 +124,25 @@ class WaitingLine:
         request = sequence.request
         if request.cancelled and request.behind is not None:
             request.behind.awaited = False  # whoever made the claim may be gone: it may lapse
-        row = self._rows.get(sequence.order[0])
-        if row is None or sequence not in row.sequences:
+        row = sequence.order[0]
+        several = self._several.get(row)
+        if several is None:
+            if self._rows.get(row) is not sequence:
+                return
+            del self._rows[row]
+        elif sequence not in several:
             return
+        else:
+            del several[sequence]
+            if not several:
+                del self._rows[row], self._several[row]
         self._early.discard(sequence)
-        del row.sequences[sequence]
-        if not row.sequences:
-            del self._rows[sequence.order[0]]
+        if not self._deferred:
+            return
         free = self._deferred.pop(sequence, [])
         if free and complete:
             min(free, key=lambda each: each.order).follows = True
-        if len(self._rows) == 1 and self._deferred:
+        if len(self._rows) == 1:
             free += chain.from_iterable(self._deferred.values())
             self._deferred.clear()
         for each in free:
@@ -147,48 +153,55 @@ class WaitingLine:
         gone = [*self]
         for sequence in gone:
             self._expect_no_more(sequence)
+        self._waiting.clear()
         self._line.clear()
         self._going_on.clear()
         self._deferred.clear()
         self._rows.clear()
+        self._several.clear()
         self._early.clear()
         return gone
 
     def _push(self, sequence: Sequence) -> None:
-        heappush(self._going_on if _goes_on(sequence) else self._line, (sequence.order, sequence))
+        self._waiting[sequence.order] = sequence
+        heappush(self._going_on if _goes_on(sequence) else self._line, sequence.order)
+
+    def _pop(self, line: list[Order]) -> Sequence:
+        return self._waiting.pop(heappop(line))
 
     def _expect_no_more(self, sequence: Sequence) -> None:
-        if sequence.use is not None:
-            self._outlook.remove(sequence.use)
-            sequence.use = None
+        if sequence.expected:
+            self._outlook.remove(sequence.order)
+            sequence.expected = False
 
     def _wanted_before(self, sequence: Sequence) -> Sequence | None:
         """Return the last generation that has to be over before this one's turn."""
-        row = self._rows.get(sequence.order[0])
-        if row is None or not self._may_defer(row) or sequence in self._early:
+        several = self._several.get(sequence.order[0])
+        if several is None or not self._may_defer(several) or sequence in self._early:
             return None
-        if row.sequences.get(sequence, row.added) == row.added:
+        last = next(reversed(several))
+        if several.get(sequence, last) is last:
             return None
         before = [
             other
-            for other in row.sequences
+            for other in several
             if other.order < sequence.order and other.request.params.max_new_tokens > 1 and _extends(sequence, other)
         ]
         if not before:
-            row.sequences[sequence] = row.added
+            several[sequence] = last
             return None
         return max(before, key=lambda other: (other.prompt_length, other.order))
 
-    def _may_defer(self, row: _Row) -> bool:
+    def _may_defer(self, several: _Several) -> bool:
         """Whether sequences of a row may wait for each other."""
-        return 1 < len(row.sequences) <= _MOST_OF_ROW and len(self._rows) > 1
+        return 1 < len(several) <= _MOST_OF_ROW and len(self._rows) > 1
 
-    def _behind(self, sequence: Sequence) -> list[Sequence]:
+    def _behind(self, sequence: Sequence) -> Seq[Sequence]:
         """Return those that have no turn before this one is over."""
-        row = self._rows.get(sequence.order[0])
-        if row is None or not self._may_defer(row):
-            return []
-        behind = [other for other in row.sequences if sequence.order < other.order and _extends(other, sequence)]
+        several = self._several.get(sequence.order[0])
+        if several is None or not self._may_defer(several):
+            return ()
+        behind = [other for other in several if sequence.order < other.order and _extends(other, sequence)]
         return sorted(behind, key=lambda other: other.prompt_length)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sglc.backend.collector import PATIENT_COLLECTOR
 from sglc.ir.sampling import SamplingParams
-from sglc.language.feed import Feed, prepared
+from sglc.language.feed import Feed, prepare
 from sglc.language.loop import ProgramLoop
 from sglc.language.row import Row
 from sglc.language.state import ProgramState
@@ -32,7 +32,8 @@ def start_one(
     loop = ProgramLoop(engine)
     arguments = program.arguments(args, kwargs)
     row = Row(loop, program.func, arguments, params, 0, streamed, options)
-    prepared(program, row, arguments, options).start()
+    prepare(program, [row], options)
+    row.begin()
     return row
 
 
@@ -76,20 +77,20 @@ def run_rows(
     bar = _progress(rows, engine) if progress_bar else None
     finished = bar.row_finished if bar is not None else None
     feed = Feed(program, rows, params, engine, options, concurrency, indices, rows_ready, finished)
-    held: dict[int, ProgramState] = {}
+    held: dict[int, Row] = {}
     try:
         with PATIENT_COLLECTOR:
             sent = 0
             while not feed.over:
                 feed.fill()
                 feed.loop.run_until(feed.all_done if at_once else feed.progress)
-                for state in feed.take():
+                for row in feed.take():
                     if not ordered:
-                        yield state
+                        yield row.state
                     else:
-                        held[state.index] = state
+                        held[row.index] = row
                 while ordered and sent < len(feed.order) and feed.order[sent] in held:
-                    yield held.pop(feed.order[sent])
+                    yield held.pop(feed.order[sent]).state
                     sent += 1
     finally:
         if bar is not None:
@@ -116,8 +117,8 @@ async def arun_rows(
             while not feed.over:
                 feed.fill()
                 await feed.loop.arun_until(feed.progress)
-                for state in feed.take():
-                    yield state
+                for row in feed.take():
+                    yield row.state
     finally:
         if bar is not None:
             bar.__exit__(None, None, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -152,12 +152,12 @@ class Captures:
         self._root: _Node | Variant | None = None
         self._by_kind: dict[tuple[Any, ...], Variant] = {}  # those that ask no more than names, types and n
         self._variants: list[Variant] = []
-        self._stale = 0
+        self._traces = self._stale = 0
         self._lock = threading.RLock()
 
     def find(self, program: SglFunction, arguments: Mapping[str, Any], params: SamplingParams) -> Variant | None:
         """Return the variant for a row, traced now if there is none yet; None if the row is to run eagerly."""
-        kind = (tuple(arguments), tuple([type(value) for value in arguments.values()]), params.n)
+        kind = _kind(arguments, params)
         variant = self._by_kind.get(kind)
         if variant is None:
             variant = self._walk(Cook(arguments, {"n": params.n}))
@@ -172,9 +172,29 @@ class Captures:
                 self._forget(variant)
             if len(self._variants) >= MAX_VARIANTS or self._stale > MAX_STALE:
                 return None
+            self._traces += 1
             traced = trace(program, arguments, params)
             self._insert(traced)
             return traced
+
+    def find_all(
+        self, program: SglFunction, rows: Iterable[Mapping[str, Any]], params: SamplingParams
+    ) -> list[Variant | None]:
+        """Return the variants for rows that begin at the same time: for most it is not asked anew whether they hold."""
+        found: list[Variant | None] = []
+        holding: dict[tuple[Any, ...], Variant] = {}
+        for arguments in rows:
+            kind = _kind(arguments, params)
+            variant = holding.get(kind)
+            if variant is None:
+                traces = self._traces
+                variant = self.find(program, arguments, params)
+                if self._traces > traces:  # which runs what it likes
+                    holding.clear()
+                if variant is not None and self._by_kind.get(kind) is variant:
+                    holding[kind] = variant
+            found.append(variant)
+        return found
 
     def all(self) -> list[Capture]:
         """Return what has been captured so far, the oldest first."""
@@ -216,6 +236,11 @@ class Captures:
                 following = node.answers[answer] = _Node(variant.questions[place + 1][0])
             if isinstance(following, _Node):
                 node = following
+
+
+def _kind(arguments: Mapping[str, Any], params: SamplingParams) -> tuple[Any, ...]:
+    """Return what rows have in common that some traces can't tell apart."""
+    return (tuple(arguments), tuple(map(type, arguments.values())), params.n)
 
 
 def trace(

@@ -49,6 +49,7 @@ class SglFunction:
         self.arg_names = [p.name for p in named]
         self.arg_defaults = {p.name: p.default for p in named if p.default is not _NO_DEFAULT}
         self.required = [n for n in self.arg_names if n not in self.arg_defaults and n not in self.bound]
+        self._least, self._most = frozenset(self.required), frozenset(self.arg_names)
         self.__doc__ = func.__doc__
         self.__name__ = self.name
         self.__wrapped__ = func
@@ -72,6 +73,8 @@ class SglFunction:
 
     def arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of the body by name. Raises ProgramError for one too many or too few."""
+        if not args and self._least <= kwargs.keys() <= self._most:
+            return {**kwargs, **self.bound}
         free = [name for name in self._positional if name not in self.bound]
         if len(args) > len(free):
             raise ProgramError(self._mismatch(f"{len(args)} arguments in a row"), caller_location())
@@ -277,6 +280,10 @@ class SglFunction:
     def variant(self, arguments: Mapping[str, Any], params: SamplingParams) -> Variant | None:
         """Return what a row with these arguments is run by; None for the eager interpreter."""
         return self._own_captures().find(self, arguments, params)
+
+    def variants(self, rows: Iterable[Mapping[str, Any]], params: SamplingParams) -> list[Variant | None]:
+        """Return what `variant` does for each of several rows that begin at the same time."""
+        return self._own_captures().find_all(self, rows, params)
 
     def _own_captures(self) -> Captures:
         if self._captures is None:

@@ -31,33 +31,43 @@ _ages = itertools.count()
 
 NO_ARGUMENTS: Mapping[str, Any] = {}
 
+_NOWHERE = Origin(row=0, priority=())
+"""Where questions come from that are not asked yet."""
+
 current_state: ContextVar[ProgramState | None] = ContextVar("sglc_current_state", default=None)
 """The state of the innermost program whose body runs here."""
+
+
+def _always() -> bool:
+    return True
 
 
 class Row:
     """A program's body with its arguments, its states, and its error if it has one.
 
     Done when the body has returned and every statement of every state has run. An error that the body met and
-    handled is not the row's; one that nobody read is. A row runs its body (`ProgramLoop.spawn`), or a plan that was
-    captured from it (`start_plan`), which comes to the same.
+    handled is not the row's; one that nobody read is. A row runs its body, or where there is one (`bound`) a plan that
+    was captured from it, which comes to the same. `still_holds` says whether what it was captured from is as it was
+    then; asked after each host call.
     """
 
     __slots__ = (
         "_age",
-        "_arguments",
         "_body",
         "_by_plan",
         "_calls",
         "_counters",
         "_failures",
         "_left",
+        "_origin",
         "_outcome",
         "_planned",
         "_returned",
         "_seen",
         "_state",
         "_states",
+        "arguments",
+        "bound",
         "context",
         "done",
         "engine",
@@ -78,8 +88,6 @@ class Row:
 
     context: Context
     """Of a row that runs a plan: the context variables of whoever started it."""
-    still_holds: Callable[[], bool]
-    """Of such a row: whether what its plan was captured from is as it was then."""
     rank: str
     """Of a row that is parked: its place among others is that of this text among theirs."""
 
@@ -106,12 +114,15 @@ class Row:
         self.parked: Sequence[Asking] = ()
         self.shares = options is not None and options.shares
         self.orders: Orders = NO_ORDERS
+        self.bound: BoundPlan | None = None
+        self.still_holds: Callable[[], bool] = _always
         self.outputs = options.outputs if options is not None else None
         self._planned = options is None or bool(options.passes)
         self._by_plan = False
         self._age = next(_ages)
+        self._origin: Origin | None = None
         self._body = body
-        self._arguments = arguments
+        self.arguments = arguments
         self._state: ProgramState | None = None
         self._states: list[ProgramState] | None = None
         self._counters: Counters | None = None
@@ -119,8 +130,8 @@ class Row:
         self._left: ref[ReturnedState] | None = None  # weak: states that are dropped should be gone at once
         self._returned = False
         self._calls = 0
-        self._failures: dict[int, BaseException] = {}
-        self._seen: dict[int, None] = {}
+        self._failures: dict[int, BaseException] | None = None  # once there is one
+        self._seen: dict[int, None] | None = None
 
     @property
     def state(self) -> ProgramState:
@@ -156,14 +167,17 @@ class Row:
     @property
     def origin(self) -> Origin:
         """Where questions of the row come from."""
-        age = self._age if self._planned else next(_ages)
-        return Origin(self.index, (age,), self.streamed, self._planned and self._by_plan)
+        if not self._planned:
+            return Origin(self.index, (next(_ages),), self.streamed)
+        if self._origin is None:
+            self._origin = Origin(self.index, (self._age,), self.streamed, self._by_plan)
+        return self._origin
 
     def run(self) -> None:
         """Run the body, on the greenlet of this row."""
         current_state.set(self.state)
         try:
-            self.state.ret_value = self._body(self.state, **self._arguments)
+            self.state.ret_value = self._body(self.state, **self.arguments)
             for state in self.states:
                 state.close_text()
         except Exception as error:
@@ -177,17 +191,22 @@ class Row:
             self.done = True
             if self.outputs is not None:
                 self.state.keep_only(self.outputs)
-            if self.error is None:
-                self.error = next((e for key, e in self._failures.items() if key not in self._seen), None)
+            if self.error is None and self._failures is not None:
+                seen = self._seen or ()
+                self.error = next((e for key, e in self._failures.items() if key not in seen), None)
             self.loop.row_done(self)
 
     def failed(self, error: BaseException) -> None:
         """Note that a statement failed."""
+        if self._failures is None:
+            self._failures = {}
         self._failures[id(error)] = error
 
     def seen(self, error: BaseException) -> None:
         """Note that an error was raised to the body, which may handle it."""
         if not self._returned:
+            if self._seen is None:
+                self._seen = {}
             self._seen[id(error)] = None
 
     def account(self, completions: Sequence[Completion]) -> None:
@@ -223,50 +242,59 @@ class Row:
 
     # Captured programs
 
-    def start_plan(
-        self, bound: BoundPlan, arguments: Mapping[str, Any], still_holds: Callable[[], bool], *, park: bool = False
-    ) -> None:
-        """Run a plan instead of the body, from the loop's next turn on; use it in place of `loop.spawn(row)`.
+    def begin(self, *, context: Context | None = None, park: bool = False) -> None:
+        """Run from the loop's next turn on: by the plan if there is one, else in Python.
 
-        `arguments` has the values of the plan's arguments by name. `still_holds` says whether what the plan
-        was captured from is as it was then; asked after each host call. Where a plan can't go on, for this or any other
-        reason, the body runs from its first line, and what is known already is served to it.
+        Where a plan can't go on, because what it was captured from has changed or for any other reason, the body runs
+        from its first line, and what is known already is served to it. `context` is that of whoever starts the row,
+        which rows may share.
 
-        With `park` the plan runs at once as far as it can without an answer, and asks when `unpark` is called.
+        With `park` a plan that is ranked runs at once as far as it can without an answer, and asks when `unpark` is
+        called.
         """
-        self._by_plan = True
-        self.context = copy_context()
-        self.still_holds = still_holds
-        given = [arguments[name] for name in bound.plan.arguments]
-        execution = Execution(bound, given, self, self.loop.exchange, self.orders)
-        if not park:
-            self.loop.start(execution.start)
+        bound, loop = self.bound, self.loop
+        if bound is None:
+            loop.spawn(self)
             return
-        pending = self.loop.exchange.pending
-        before = len(pending)
+        self._by_plan = True
+        self.context = context if context is not None else copy_context()
+        arguments, exchange = self.arguments, loop.exchange
+        given = [arguments[name] for name in bound.plan.arguments]
+        execution = Execution(bound, given, self, exchange, self.orders)
+        if not park or bound.plan.ranked is None:
+            loop.start(execution.start)
+            return
+        before = len(exchange.pending)
+        self._origin = _NOWHERE
         execution.start()
-        self.parked = pending[before:]
+        self._origin = None
+        self.parked = exchange.pending[before:]
         if self.parked:
-            del pending[before:]
+            del exchange.pending[before:]
             self.rank = execution.rank
 
     def come_last(self) -> None:
-        """Become younger than all other rows."""
+        """Become younger than all other rows, with what is parked: the rank has said who comes before."""
         self._age = next(_ages)
+        self._origin = None
+        origin = self.origin
+        for asking in self.parked:
+            asking.origin = origin
+        del self.rank
 
     def unpark(self) -> None:
         """Ask what a parked row has to ask."""
-        for asking in self.parked:
-            asking.origin = self.origin
         self.loop.exchange.pending += self.parked
         self.parked = ()
 
     def plan_returned(self, outcome: Outcome) -> None:
         """Finish as if the body had come to this."""
         self._outcome = outcome
-        self._arguments = NO_ARGUMENTS
+        self.arguments = NO_ARGUMENTS
         self._returned = self.done = True
-        del self.context, self.still_holds
+        self.bound = None
+        self.still_holds = _always
+        del self.context
         self.loop.row_done(self)
 
     def plan_left(self, served: Served) -> None:
@@ -276,8 +304,9 @@ class Row:
             return
         self.served = served
         self._by_plan = False
+        self._origin = None
         self._account_for([*served.generations.values(), *served.choices.values()])
-        self.loop.spawn(self, self.context)
+        self.loop.spawn(self, self.context.copy())
 
     def _account_for(self, answers: Sequence[Answer | None]) -> None:
         for answer in answers:

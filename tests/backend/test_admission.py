@@ -13,7 +13,6 @@ from sglc.backend.claim import Claim
 from sglc.backend.engine import Engine
 from sglc.backend.kept import Kept
 from sglc.backend.kv_pool import KvPool
-from sglc.backend.outlook import Use
 from sglc.backend.radix import RadixTree
 from sglc.backend.request import Request
 from sglc.backend.sequence import Sequence
@@ -66,7 +65,7 @@ def test_rows_that_end_make_room_for_those_that_grow(engine: Engine) -> None:
     """A row that grows to 80 tokens has room in 100 beside one of 60 that is over by then, not beside a longer one."""
     growing = waiting(engine, 10, row=2, max_new_tokens=100)
     growing.behind = [waiting(engine, 70, row=2, max_new_tokens=20)]
-    growing.behind[0].use = Use((2,), growing.request.tokens)
+    growing.behind[0].expected = True
     for most, fits in ((10, True), (400, False)):
         room = Room(100)
         room.run(waiting(engine, 60, row=1, max_new_tokens=most))

@@ -60,7 +60,7 @@ def started(engine: sglc.Engine, plan: Plan, program: Any, functions: Any = None
     loop = ProgramLoop(engine)
     arguments = program.arguments((), WORDS[0])
     row = Row(loop, program.func, arguments, params_of({}), 0, streamed=False)
-    begin(row, plan, arguments, always)
+    begin(row, plan, always)
     return loop, row
 
 
@@ -114,7 +114,7 @@ def test_calls_see_the_context_of_who_started_the_row(sides: Side) -> None:
     token = who.set("a user")
     loop = ProgramLoop(sides.engine)
     row = Row(loop, program.func, {"word": ""}, params_of({}), 0, streamed=False)
-    begin(row, plan_of(text, {"ask": ask}), {"word": ""}, always)
+    begin(row, plan_of(text, {"ask": ask}), always)
     who.reset(token)
     loop.run_until(lambda: row.done)
     assert row.state.ret_value == "a tool a tool a user a tool"

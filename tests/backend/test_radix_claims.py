@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from sglc.backend.claim import Claim
 from sglc.backend.kv_pool import KvPool
-from sglc.backend.outlook import Outlook, Use
+from sglc.backend.outlook import Outlook
 from sglc.backend.radix import Node, RadixTree
 from sglc.errors import EngineError
 from tests.backend.test_radix import contents, ints
@@ -41,7 +41,8 @@ class ClaimsMachine(RuleBasedStateMachine):
         self.last_use: dict[Prefix, int] = {}
         self.locked: list[tuple[Node, Prefix]] = []
         self.claims: dict[Claim, Prefix] = {}
-        self.uses: list[Use] = []
+        self.uses: dict[tuple[int, ...], Prefix] = {}
+        self.expected = 0
         self.now = 0
 
     def touch(self, path: Prefix) -> None:
@@ -56,7 +57,7 @@ class ClaimsMachine(RuleBasedStateMachine):
         orders = [claim.order for claim, path in self.claims.items() if path[: len(prefix)] == prefix]
         if orders:
             return (2, *(-number for number in min(orders)))
-        uses = [use.order for use in self.uses if tuple(use.tokens[: len(prefix)].tolist()) == prefix]
+        uses = [order for order, tokens in self.uses.items() if tokens[: len(prefix)] == prefix]
         if uses:
             return (1, *(-number for number in min(uses)))
         return (0, self.last_use[prefix])
@@ -110,14 +111,16 @@ class ClaimsMachine(RuleBasedStateMachine):
     def expect(self, number: int, more: Prefix, order: int) -> None:
         """Something that is there is used later, or goes on from there."""
         tokens = sorted(self.last_use)[number % len(self.last_use)] + more
-        self.uses.append(self.outlook.add((order, len(self.uses), self.now), np.array(tokens, np.int64)))
+        self.expected += 1
+        self.uses[order, self.expected] = tokens
+        self.outlook.add((order, self.expected), np.array(tokens, np.int64))
 
     @precondition(lambda self: self.uses)
     @rule(number=which)
     def expect_no_more(self, number: int) -> None:
-        use = self.uses.pop(number % len(self.uses))
+        use = [*self.uses][number % len(self.uses)]
         self.outlook.remove(use)
-        self.tree.reconsider(use.tokens)
+        self.tree.reconsider(np.array(self.uses.pop(use), np.int64))
 
     @rule(count=st.integers(0, 12), spared=st.none() | st.integers(0, 9).map(lambda order: (order,)))
     def evict(self, count: int, spared: tuple[int, ...] | None) -> None:
@@ -240,10 +243,11 @@ def test_check_finds(fault: Callable[[RadixTree, Claim], object], message: str) 
 def test_what_is_not_expected_any_more_goes_before_what_is() -> None:
     tree, outlook = tree_of("a", "b", "c", "d"), Outlook()
     tree.expect(outlook)
-    uses = {token: outlook.add((order,), ints(token)) for order, token in enumerate("abcd")}
+    for order, token in enumerate("abcd"):
+        outlook.add((order,), ints(token))
     assert tree.evict(1) == 1
     assert contents(tree) == {"a", "b", "c"}
-    outlook.remove(uses["a"])
+    outlook.remove((0,))
     tree.reconsider(ints("a"))
     assert tree.evict(1) == 1
     assert contents(tree) == {"b", "c"}

@@ -22,7 +22,6 @@ from sglc.passes.hoist_prefix import HoistPrefix
 from sglc.passes.order_rows import OrderRows
 from sglc.passes.settle_seams import SettleSeams
 from tests.passes.plan_meaning import elsewhere
-from tests.plans import always
 
 CHAT = """
 plan @chat(%question: text) {
@@ -108,5 +107,6 @@ def test_rows_are_ranked_by_a_prompt_that_is_not_tokenized_yet(engine: sglc.Engi
     with closing(ProgramLoop(engine)) as loop:
         given: dict[str, Any] = {"essay": "It is short.", "aspect": "style"}
         row = Row(loop, elsewhere.func, given, SamplingParams(), 0, streamed=False)
-        row.start_plan(plan, given, always, park=True)
+        row.bound = plan
+        row.begin(park=True)
         assert row.rank.startswith("Here is an essay. Read it: It is short.\n\nNow rate it: style")
