@@ -53,10 +53,14 @@ def _capabilities() -> dict[str, object]:
 
 
 def _matrix_units() -> str:
-    """Return the instructions that make matrix products fast, by name."""
+    """Return the instructions that make matrix products fast, by name, and which for bfloat16 there are not."""
     known = {"amx_bf16": "AMX bf16", "avx512_bf16": "AVX-512 bf16", "avx512_f": "AVX-512", "avx2": "AVX2"}
     flags = _capabilities()
-    return ", ".join(name for flag, name in known.items() if flags.get(flag)) or platform.machine()
+    found = [name for flag, name in known.items() if flags.get(flag)]
+    if not found:
+        return platform.machine()
+    lacking = [name for name in (known["amx_bf16"], known["avx512_bf16"]) if name not in found]
+    return ", ".join(found) + (f"; no {' and no '.join(lacking)}" if lacking else "")
 
 
 def _cuda_devices() -> list[str]:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sglc.commands.doctor import doctor
+from sglc.commands.doctor import doctor, examine
 
 
 def test_doctor_says_what_is_there(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,3 +19,21 @@ def test_doctor_says_what_is_there(capsys: pytest.CaptureFixture[str], monkeypat
     assert doctor(as_json=False) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines] == list(findings)
+
+
+@pytest.mark.parametrize(
+    ("flags", "processor", "dtype"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True}, "AMX bf16, AVX-512 bf16", "bfloat16"),
+        ({"avx512_bf16": True, "avx2": True}, "AVX-512 bf16, AVX2; no AMX bf16", "bfloat16"),
+        ({"avx2": True}, "AVX2; no AMX bf16 and no AVX-512 bf16", "float32"),
+    ],
+)
+def test_doctor_says_what_the_processor_lacks(
+    flags: dict[str, bool], processor: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: flags)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    findings = examine()
+    assert findings["processor"].endswith(f"cores, {processor}")
+    assert findings["dtype to use"].startswith(dtype)
