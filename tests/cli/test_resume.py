@@ -67,6 +67,7 @@ def test_kill_9_loses_no_row(slow: Path, start_sglc: Start, sglc_run: CommandLin
 
 def test_ctrl_c_leaves_finished_rows(slow: Path, start_sglc: Start) -> None:
     out = slow / "out.jsonl"
+    (slow / "slow.py").write_text(SLOW.replace("0.002", "0.02"), encoding="utf-8")  # time for a signal, however busy
     process = start_sglc(*RUN)
     wait_for_lines(out, process, 20)
     process.send_signal(signal.SIGINT)
