@@ -97,24 +97,23 @@ class _Row:
     windowed: bool  # whether a window hides positions from some token
 
     @property
-    def common(self) -> tuple[int, int]:
-        """Begin and end of the positions before the new tokens that all of these see, for runs to be found in.
+    def sharable(self) -> int:
+        """How many of the first positions may be read with other rows: those before the new tokens.
 
         There are none where a window hides some, nor where there are many tokens: reading keys is little then beside
         what is computed with them.
         """
-        return (0, 0) if self.windowed or self.count > _MANY_TOKENS else (0, self.position)
+        return 0 if self.windowed or self.count > _MANY_TOKENS else self.position
 
 
 def plan_attention(step: Step, limits: Limits, window: int | None, copies: Copies, device: torch.device) -> Plan:
     """Return the plan of layers whose tokens see the last `window` positions, their own included (None: all)."""
     rows = list(_rows(step, window))
-    starts, stops = zip(*(row.common for row in rows), strict=True)
     ends = [0] * len(rows)  # the end of what each row reads with others, from its first position on
     plan = Plan()
     copies.seats.join(limits.join, plan.changes)
     copies.shared.begin()
-    runs = shared_runs([row.table for row in rows], starts, stops, limits.saved)
+    runs = shared_runs([row.table for row in rows], [row.sharable for row in rows], limits.saved)
     for run in sorted(runs, key=lambda run: run.start - run.stop):  # shorter ones may join the banks of longer ones
         _share(plan, run, [rows[i] for i in run.rows], limits, copies.shared, device)
         for i in run.rows:

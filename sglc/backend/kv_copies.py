@@ -2,9 +2,8 @@
 
 Rows that generate side by side have their newest positions in slots that alternate; reading these from the pool means
 gathering them for every layer of every step. And a stretch of the pool is no dense matrix for each head, so that a
-batched product copies it first. So what is read in step after step is copied once: the suffix that a row reads alone
-goes to a seat, a stretch of memory of a fixed width beside others that are read at once; a prefix that several rows
-read together becomes a matrix of its own.
+batched product copies it first. So what is read in step after step is copied once, to a seat: a stretch of memory of a
+fixed width, beside others that are read at once.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Append:
     """New positions of the rows on seats 0 .. count - 1 of a bank."""
 
     bank: Bank
-    count: int
+    seats: torch.Tensor  # [count]
     tokens: Index  # of the step, by seat
     ends: torch.Tensor | int  # [count] where on its seat each goes, or one place for all
 
@@ -106,12 +105,11 @@ class LayerCopies:
                 seats = self._banks[bank][side]
                 seats[place] = seats[source]
             for append in changes.appends:
-                seats = self._banks[append.bank][side]
+                seats, positions = self._banks[append.bank][side], at_places(new[side], 0, append.tokens)
                 if isinstance(append.ends, int):
-                    seats[: append.count, :, append.ends] = at_places(new[side], 0, append.tokens)
+                    seats[: len(positions), :, append.ends] = positions
                 else:
-                    places = torch.arange(append.count, device=seats.device)
-                    seats[places, :, append.ends] = at_places(new[side], 0, append.tokens)
+                    seats[append.seats, :, append.ends] = positions
         for bank in self._banks.keys() - changes.capacity.keys():
             del self._banks[bank]
 

@@ -20,6 +20,8 @@ SCORE_BYTES = 4 << 20
 """Memory of the scores held at once: they are read several times, and stay in the cache while it is no more."""
 
 _FLASH_ROWS = 64
+"""Most queries for which copying the keys costs more than torch's flash attention, which is slower but copies none."""
+
 _LOG2_E = 1 / math.log(2)
 
 

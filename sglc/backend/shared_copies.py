@@ -33,9 +33,8 @@ class Shared:
     hidden: torch.Tensor | None  # [runs, 1, 1, n] of the last n positions, -inf beyond a run's end
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Run:
-    number: int
     length: int
     tokens: Ints
 
@@ -74,7 +73,7 @@ class SharedCopies:
                 return False
             self._entries.append((seat, slots))
         self._seen.update(dict.fromkeys(names, number))
-        self._runs[number] = _Run(number, len(slots), tokens)
+        self._runs[number] = _Run(len(slots), tokens)
         return True
 
     def end(self, changes: Changes) -> None:

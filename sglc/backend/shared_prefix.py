@@ -24,13 +24,12 @@ class SharedRun:
     stop: int
 
 
-def shared_runs(tables: Sequence[Ints], starts: Sequence[int], limits: Sequence[int], saved: int) -> list[SharedRun]:
+def shared_runs(tables: Sequence[Ints], limits: Sequence[int], saved: int) -> list[SharedRun]:
     """Return disjoint runs worth sharing: the levels of the rows' prefix tree, short levels joined to those below.
 
-    A run must spare `saved` reads of a position, over all rows of its group but the first.
-
-    Row r takes part with positions starts[r] .. limits[r] - 1 of tables[r], those that all of its queries see.
-    Rows are compared by their slots from position 0 on. No position of a row is in two runs.
+    A run must spare `saved` reads of a position, over all rows of its group but the first. Row r takes part with the
+    first limits[r] positions of tables[r], those that all of its queries see. Rows are compared by their slots. No
+    position of a row is in two runs, nor does it have a gap before one.
     """
     runs: list[SharedRun] = []
     # A task: rows equal up to `known`, of which positions up to `start` are covered by runs already.
@@ -39,10 +38,9 @@ def shared_runs(tables: Sequence[Ints], starts: Sequence[int], limits: Sequence[
         rows, known, start = tasks.pop()
         for group in _groups(rows, known, tables, limits):
             stop = _common_length(group, known, tables, limits)
-            begin = max(start, max(starts[row] for row in group))
-            worth = stop - begin >= MIN_POSITIONS and (len(group) - 1) * (stop - begin) >= saved
+            worth = stop - start >= MIN_POSITIONS and (len(group) - 1) * (stop - start) >= saved
             if worth:
-                runs.append(SharedRun(tuple(group), begin, stop))
+                runs.append(SharedRun(tuple(group), start, stop))
             tasks.append((group, stop, stop if worth else start))
     return runs
 

@@ -71,22 +71,26 @@ class Suffixes:
                     outgrown.append((row, seat))
         outgrown.sort(key=lambda pair: -pair[0].length)  # who takes over a seat finds its row copied already
         for row, before in outgrown:
-            seat = self._seats.take(row.number, _KIND, row.length, join)
-            if seat is not None:
-                changes.take_over(before, seat)
-                self._ranges[row.number] = row.begin, len(row.table) - 1
+            after = self._take(row, join)
+            if after is not None:
+                changes.take_over(before, after)
         left: list[Running] = []
         entries: list[tuple[Seat, Ints]] = []
         for row in rows:
             if row.number not in self._ranges:
-                seat = self._seats.take(row.number, _KIND, row.length, join)
+                seat = self._take(row, join)
                 if seat is None:
                     left.append(row)
-                    continue
-                entries.append((seat, row.table[row.begin :]))  # the new position, too: it is written already
-                self._ranges[row.number] = row.begin, len(row.table) - 1
+                else:
+                    entries.append((seat, row.table[row.begin :]))  # the new position, too: it is written already
         changes.fill(entries, self._device)
         return left
+
+    def _take(self, row: Running, join: int) -> Seat | None:
+        seat = self._seats.take(row.number, _KIND, row.length, join)
+        if seat is not None:
+            self._ranges[row.number] = row.begin, len(row.table)
+        return seat
 
     def pieces(self, rows: Sequence[Running], changes: Changes) -> list[Suffix]:
         """Append a position for each row that is seated, once seats are settled; return what is to be read."""
@@ -100,7 +104,7 @@ class Suffixes:
             tokens = as_index(np.array([row.token for row in members]), self._device)
             equal = bool((ends == ends[0]).all())
             places = int(ends[0]) if equal else as_tensor(ends, self._device)
-            changes.appends.append(Append(bank, len(members), tokens, places))
+            changes.appends.append(Append(bank, torch.arange(len(members), device=self._device), tokens, places))
             hidden = None
             if ends.min() < bank[1] - 1:
                 beyond = np.arange(ends.min() + 1, bank[1]) > ends[:, None, None, None]

@@ -38,23 +38,23 @@ def runs_by_row(runs: Sequence[SharedRun], rows: int) -> list[set[int]]:
 def test_runs_are_what_they_claim_to_be(seed: int, saved: int) -> None:
     rng = np.random.default_rng(seed)
     tables = random_tables(rng)
-    starts = [int(rng.integers(len(table))) if rng.random() < 0.3 else 0 for table in tables]
     stops = [len(table) - int(rng.integers(2)) for table in tables]
-    runs = shared_runs(tables, starts, stops, saved)
+    runs = shared_runs(tables, stops, saved)
     for run in runs:
         assert run.stop - run.start >= MIN_POSITIONS
         assert (len(run.rows) - 1) * (run.stop - run.start) >= saved
         first = tables[run.rows[0]][: run.stop]
         for row in run.rows:
-            assert starts[row] <= run.start and run.stop <= stops[row]
+            assert run.stop <= stops[row]
             assert np.array_equal(tables[row][: run.stop], first)
-    runs_by_row(runs, len(tables))
+    for covered in runs_by_row(runs, len(tables)):
+        assert covered == set(range(len(covered)))  # from the beginning on, without a gap
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_little_that_two_rows_share_is_read_twice(seed: int) -> None:
     tables = random_tables(np.random.default_rng(seed))
-    runs = shared_runs(tables, [0] * len(tables), [len(table) for table in tables], MIN_POSITIONS)
+    runs = shared_runs(tables, [len(table) for table in tables], MIN_POSITIONS)
     covered = runs_by_row(runs, len(tables))
     for one, other in combinations(range(len(tables)), 2):
         length = min(len(tables[one]), len(tables[other]))
@@ -65,10 +65,10 @@ def test_little_that_two_rows_share_is_read_twice(seed: int) -> None:
 
 def test_a_short_common_start_joins_the_longer_runs_below_it() -> None:
     tables = [np.concatenate([[1], np.arange(b, b + 400), [5000 + i]]) for i, b in enumerate([10, 10, 1000, 1000])]
-    runs = shared_runs(tables, [0] * 4, [401] * 4, 256)
+    runs = shared_runs(tables, [401] * 4, 256)
     assert sorted(runs, key=lambda run: run.rows) == [SharedRun((0, 1), 0, 401), SharedRun((2, 3), 0, 401)]
 
 
 def test_rows_that_share_nothing_have_no_runs() -> None:
-    assert shared_runs([np.arange(100), np.arange(100, 200)], [0, 0], [100, 100], 1) == []
-    assert shared_runs([np.arange(100)], [0], [100], 1) == []
+    assert shared_runs([np.arange(100), np.arange(100, 200)], [100, 100], 1) == []
+    assert shared_runs([np.arange(100)], [100], 1) == []
