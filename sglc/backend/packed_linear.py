@@ -1,4 +1,4 @@
-"""Linear projections whose weights lie as oneDNN wants them: bfloat16 on a CPU, with torch's private operations.
+"""Linear projections whose weights lie as oneDNN wants them: on a CPU, with torch's private operations.
 
 They are wrapped here and nowhere else. Where torch has none of them, or the processor no bfloat16, a projection is
 torch's own, and gives the same result within rounding.
@@ -46,19 +46,17 @@ class Linear:
 
 
 def can_pack(weight: torch.Tensor) -> bool:
-    """Whether oneDNN takes such weights, and is faster with a layout of its own."""
-    return weight.device.type == "cpu" and weight.dtype == torch.bfloat16 and _has_operations()
+    """Whether oneDNN takes such weights, and is faster with a layout of its own: up to twice for float32, too."""
+    if weight.device.type != "cpu" or not _has_operations():
+        return False
+    if weight.dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return weight.dtype == torch.float32
 
 
 def _has_operations() -> bool:
-    mkldnn = torch.ops.mkldnn
-    return (
-        torch.backends.mkldnn.is_available()
-        and hasattr(mkldnn, "_reorder_linear_weight")
-        and hasattr(mkldnn, "_linear_pointwise")
-        and hasattr(mkldnn, "_is_mkldnn_bf16_supported")
-        and bool(mkldnn._is_mkldnn_bf16_supported())
-    )
+    names = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
+    return torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in names)
 
 
 def _bias(part: torch.nn.Linear) -> torch.Tensor:

@@ -53,16 +53,16 @@ def test_fused_projections_lie_one_behind_the_other(dtype: torch.dtype, biased: 
     torch.testing.assert_close(found, wanted, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
-def test_only_bfloat16_is_packed(packs: bool) -> None:
+def test_bfloat16_and_float32_are_packed(packs: bool) -> None:
     assert can_pack(random(24, 40, dtype=torch.bfloat16)) == packs
-    assert not can_pack(random(24, 40, dtype=torch.float32))
+    assert can_pack(random(24, 40, dtype=torch.float32)) == packs
     assert not can_pack(random(24, 40, dtype=torch.float64))
 
 
 def test_more_rows_cost_nothing_only_where_weights_are_packed(packs: bool) -> None:
     weight = random(24, 40, dtype=torch.bfloat16)
-    assert (Linear(weight).fewest_rows > 1) == packs
-    assert Linear(weight, pack=False).fewest_rows == Linear(weight.float()).fewest_rows == 1
+    assert (Linear(weight).fewest_rows > 1) == (Linear(weight.float()).fewest_rows > 1) == packs
+    assert Linear(weight, pack=False).fewest_rows == Linear(weight.double()).fewest_rows == 1
 
 
 @pytest.mark.usefixtures("packs")
