@@ -14,6 +14,7 @@ from sglc.backend.engine import Engine
 from sglc.backend.random_stream import stream_key
 from sglc.backend.request import Completion, Delta, Event, Request
 from sglc.backend.step import Logits, Step
+from sglc.errors import EngineError
 from sglc.ir.sampling import SamplingParams
 
 WAIT_SECONDS = 20.0
@@ -100,3 +101,13 @@ def assert_idle(engine: Engine) -> None:
     tree = engine._scheduler._tree
     assert engine._pool.used == (tree.size if tree is not None else 0)
     assert tree is None or tree.protected == 0
+
+
+def error_of(engine: Engine, tokens: list[int], **given: object) -> EngineError:
+    """Return the error that a request ends with."""
+    mailbox = Mailbox()
+    asked = request(mailbox, tokens, **given)
+    engine.submit([asked])
+    (end,) = mailbox.wait([asked])
+    assert isinstance(end, EngineError)
+    return end

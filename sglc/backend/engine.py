@@ -84,6 +84,7 @@ class Engine:
             plant=plant,
             trust_remote_code=trust_remote_code,
         )
+        self._has_more_tokens = self.tokenizer.vocab_size > self.model.vocab_size
         self.calls: HostCalls | None = None
         self.observer: Observer | None = None
         self.settings: Mapping[str, Any] = {
@@ -246,6 +247,11 @@ class Engine:
                 f"found a prompt of {length} tokens; wanted at most {self.kv_tokens}, the KV pool (kv_tokens)"
             )
         params, vocab_size = request.params, self.model.vocab_size
+        if self._has_more_tokens and int(request.tokens.max()) >= vocab_size:
+            return EngineError(
+                f"found the token id {int(request.tokens.max())} in a prompt; wanted one of 0 .. {vocab_size - 1}: "
+                f"the tokenizer has {self.tokenizer.vocab_size:,} tokens, the model fewer"
+            )
         if params.stop_token_ids or params.logit_bias:
             for token_id in (*params.stop_token_ids, *(token_id for token_id, _ in params.logit_bias)):
                 if not 0 <= token_id < vocab_size:

@@ -90,8 +90,12 @@ class TransformersModel:
         self._at_once = rows_at_once(self._vocab_size, model.dtype)
         self._eos_ids = _eos_ids(model)
         self.own_layers = own_layers and is_decoder(model)
-        self._network = self._decoder(model) if self.own_layers else self._transformers(model, device)
-        self._max_length = _max_length(model)
+        if self.own_layers:
+            self._max_length = _max_length(model)
+            self._network = self._decoder(model)
+        else:
+            self._network = self._transformers(model, device)
+            self._max_length = _max_length(model)  # what is wrong with its attention is said first
         self._store.allocate(0)
 
     @property
@@ -152,7 +156,7 @@ class TransformersModel:
     def _decoder(self, model: Any) -> Network:
         rows = random_rows(model)
         wanted = reference_logits(model, rows, "sdpa")
-        decoder = Decoder(model, _max_length(model))
+        decoder = Decoder(model, self._max_length)
         if not probe_decoder(decoder, self._store, rows, wanted):
             raise LayersDiffer(f"{type(model).__name__}: found logits that differ from those of transformers' layers")
         return decoder

@@ -17,7 +17,7 @@ from sglc.backend.random_stream import stream_key
 from sglc.backend.request import Completion, Finish
 from sglc.backend.step import Step
 from sglc.errors import EngineError
-from tests.asking import Mailbox, ask, assert_idle, request, watch
+from tests.asking import Mailbox, ask, assert_idle, error_of, request, watch
 
 PROMPT = [0, *range(100, 140)]
 KEYS = [stream_key(0, row, ":0") for row in range(40)]
@@ -29,15 +29,6 @@ def engine() -> Iterator[Engine]:
     with closing(Engine("replay:hash", kv_tokens=4096, check=True)) as engine:
         yield engine
     assert_idle(engine)
-
-
-def error_of(engine: Engine, tokens: list[int], **given: object) -> EngineError:
-    mailbox = Mailbox()
-    asked = request(mailbox, tokens, **given)
-    engine.submit([asked])
-    (end,) = mailbox.wait([asked])
-    assert isinstance(end, EngineError)
-    return end
 
 
 # What it says
@@ -236,17 +227,6 @@ def test_a_flush_leaves_running_requests_alone(engine: Engine) -> None:
 # What it can't answer
 
 
-def test_a_prompt_longer_than_the_pool_is_refused_with_both_numbers() -> None:
-    with closing(Engine("replay:hash", kv_tokens=32)) as engine:
-        assert "41 tokens" in (message := str(error_of(engine, PROMPT))) and "32" in message
-        assert ask(engine, [PROMPT[:32]], max_new_tokens=1)
-
-
-def test_a_prompt_longer_than_the_model_is_refused_with_both_numbers(engine: Engine) -> None:
-    engine.model.max_length = 40  # type: ignore[misc]
-    assert "41 tokens" in (message := str(error_of(engine, PROMPT))) and "40" in message
-
-
 def test_a_generation_ends_where_the_model_does(engine: Engine) -> None:
     engine.model.max_length = 50  # type: ignore[misc]
     (said,) = ask(engine, [PROMPT], max_new_tokens=100, ignore_eos=True)
@@ -298,10 +278,6 @@ def test_one_that_was_preempted_when_it_filled_the_pool_fails_alone() -> None:
     assert_idle(engine)
 
 
-def test_an_empty_prompt_is_refused(engine: Engine) -> None:
-    assert "found an empty prompt" in str(error_of(engine, []))
-
-
 def test_a_model_that_fails_fails_its_requests_and_the_engine_goes_on(engine: Engine) -> None:
     broken = threading.Event()
 
@@ -350,35 +326,10 @@ def test_closing_waits_for_what_runs() -> None:
     assert_idle(engine)
 
 
-@pytest.mark.parametrize("name", ["kv_tokens", "max_step_tokens", "max_running"])
-def test_a_setting_of_nothing_is_refused(name: str) -> None:
-    with pytest.raises(EngineError, match=f"found {name} = 0; wanted at least 1"):
-        Engine("replay:hash", **{name: 0})
-
-
 def test_the_engine_has_one_thread(engine: Engine) -> None:
     before = threading.active_count()
     ask(engine, [[*PROMPT, i] for i in range(200)])
     assert threading.active_count() <= before + 1
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"logit_bias": {10**7: 1.0}}, "found the token id 10000000; wanted one of 0 .. "),
-        ({"stop_token_ids": (10**7,), "min_tokens": 2}, "found the token id 10000000; wanted one of 0 .. "),
-        ({"return_logprob": True, "top_logprobs_num": 10**6}, "found top_logprobs_num = 1000000; wanted at most "),
-    ],
-)
-def test_parameters_the_vocabulary_lacks_fail_their_row_alone(setting: dict[str, object], message: str) -> None:
-    @sglc.function
-    def one(s, odd):  # type: ignore[no-untyped-def]
-        s += "q" + sglc.gen("a", max_tokens=3, **(setting if odd else {}))
-
-    with sglc.Engine("replay:hash", kv_tokens=256) as own:
-        states = one.run_batch([{"odd": False}, {"odd": True}, {"odd": False}], backend=own)
-    assert [state.error is None for state in states] == [True, False, True]
-    assert message in str(states[1].error)
 
 
 def test_a_defective_request_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
