@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sglc.backend.prediction import Prediction, predict
 from sglc.backend.recording import recorded
 from sglc.backend.tape import Tape
 from sglc.backend.timeline import Timeline
+from sglc.backend.tokenizer import Tokenizer
 from sglc.commands.captures import STREAM, capture_program, read_all_rows
 from sglc.commands.engine_options import EngineOptions
 from sglc.commands.program_file import LoadedProgram, load_program
@@ -109,13 +111,16 @@ def _without_rows(options: ExplainOptions, program: LoadedProgram) -> Explained:
 
         given = options.engine
         tokenizer, _ = load_tokenizer(given.model or "replay:hash", given.tokenizer, given.chat_template)
-        encode = tokenizer.encode
-        count = lambda text: len(encode(text))  # noqa: E731
+        count = partial(_tokens, tokenizer)
     (shown,) = capture_program(program.function, None, options.args).shown
     made = shown.capture.optimized(runs, params, tokenizer)
     part = _part(program, shown.capture, made, None, [], count or len, params)
     unit = "tokens" if count is not None else "characters"
     return _explanation(options, program, unit, (part,)), None, count
+
+
+def _tokens(tokenizer: Tokenizer, text: str) -> int:
+    return len(tokenizer.encode(text))
 
 
 def _rows(options: ExplainOptions, program: LoadedProgram) -> Explained:
