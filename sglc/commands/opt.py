@@ -66,8 +66,11 @@ def _graphs(file: str) -> list[Graph]:
     """Return the graphs of a file. Raises InputError."""
     try:
         text = sys.stdin.read() if file == STREAM else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: found no text to read ({error}); wanted a file of graphs") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"{file}: found {reason}; wanted a file of graphs") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: found no text ({error}); wanted a file of graphs") from None
     graphs = parse_all(text, file=file)
     if not graphs:
         raise InputError("found no graph; wanted one or more", Location(file, 1))

@@ -123,7 +123,7 @@ def test_wrong_options_are_2(file: Path, arguments: tuple[str, ...], message: st
 
 def test_wrong_files_are_2(file: Path, tmp_path: Path) -> None:
     said = opt(str(tmp_path / "none.sglir"))
-    assert said.exit_code == 2 and "found no text to read" in said.stderr
+    assert said.exit_code == 2 and "found no such file or directory; wanted a file of graphs" in said.stderr
     file.write_text("// nothing\n", encoding="utf-8")
     said = opt(str(file))
     assert said.exit_code == 2 and f"{file}:1: found no graph; wanted one or more" in said.stderr
