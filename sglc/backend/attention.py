@@ -60,31 +60,32 @@ class StepAttention:
         plan = self._plan(window)
         memory.copies.change(plan.changes, (k, v), (memory.keys, memory.values))
         grouped = q.unflatten(1, (k.shape[1], -1))  # [T, H, G, D]
-        if not plan.more:
-            return self._whole(plan.first, grouped, memory, scoring)
+        if len(plan.alone) == 1 and plan.merged is None and isinstance(plan.alone[0].queries, slice):
+            return self._out(plan.alone[0], grouped, memory, scoring).flatten(1)
+        out = q.new_empty(*grouped.shape[:3], v.shape[-1])
+        for piece in plan.alone:
+            _put_one(out, piece.queries, self._out(piece, grouped, memory, scoring))
+        if plan.merged is not None:
+            merged = self._merged(plan, grouped, memory, scoring)
+            _put_one(out, plan.merged, at_places(merged, 0, plan.merged).to(q.dtype))
+        return out.flatten(1)
+
+    def _merged(self, plan: Plan, q: torch.Tensor, memory: LayerMemory, scoring: Scoring) -> torch.Tensor:
+        """Return the output [T, H, G, E] of the queries that are served by several pieces, nothing for others."""
         dtype = accumulation_type(q.dtype)
-        out = torch.empty(*grouped.shape[:3], v.shape[-1], dtype=dtype, device=q.device)
-        mass = torch.empty(grouped.shape[:3], dtype=dtype, device=q.device)
+        out = torch.empty(*q.shape[:3], memory.values.shape[-1], dtype=dtype, device=q.device)
+        mass = torch.empty(q.shape[:3], dtype=dtype, device=q.device)
         if plan.gathered is not None:
             out[plan.gathered], mass[plan.gathered] = 0, -torch.inf
         for first in plan.first:
-            _put((out, mass), first.queries, self._part(first, grouped, memory, scoring))
+            _put((out, mass), first.queries, self._part(first, q, memory, scoring))
         for piece in plan.more:
-            part = self._part(piece, grouped, memory, scoring)
+            part = self._part(piece, q, memory, scoring)
             old = at_places(out, 0, piece.queries), at_places(mass, 0, piece.queries)
             merged = merge(old, part)
             if not isinstance(piece.queries, slice):
                 _put((out, mass), piece.queries, merged)
-        return out.flatten(1).to(q.dtype)
-
-    def _whole(self, pieces: list[First], q: torch.Tensor, memory: LayerMemory, scoring: Scoring) -> torch.Tensor:
-        """Return the output of queries that are each served by one piece."""
-        if len(pieces) == 1 and isinstance(pieces[0].queries, slice):
-            return self._out(pieces[0], q, memory, scoring).flatten(1)
-        out = q.new_empty(*q.shape[:3], memory.values.shape[-1])
-        for piece in pieces:
-            _put_one(out, piece.queries, self._out(piece, q, memory, scoring))
-        return out.flatten(1)
+        return out
 
     def _out(self, piece: First, q: torch.Tensor, memory: LayerMemory, scoring: Scoring) -> torch.Tensor:
         """Return what attention over all keys of a piece gives its queries [n, H, G, E]."""

@@ -60,12 +60,29 @@ Piece = First | More
 
 @dataclass(slots=True)
 class Plan:
-    """All attention of a step: each token is one of `gathered` or a query of one of `first`; `more` is merged in."""
+    """All attention of a step: each token is one of `gathered` or a query of one piece of `alone` or `first`.
+
+    What `alone` gives its tokens is all they see; `more` is merged into what `gathered` and `first` have.
+    """
 
     changes: Changes = field(default_factory=Changes)
+    alone: list[First] = field(default_factory=list)
     first: list[First] = field(default_factory=list)
     gathered: Index | None = None
     more: list[More] = field(default_factory=list)
+    merged: Index | None = None  # tokens of `gathered` and `first`
+
+    def settle(self, tokens: int, device: torch.device) -> None:
+        """Set apart the pieces that nothing is merged with: these need no log-sum-exp."""
+        merged = torch.zeros(tokens, dtype=torch.bool, device=device)
+        for piece in self.more:
+            merged[piece.queries] = True
+        self.alone = [piece for piece in self.first if not merged[piece.queries].any()]
+        self.first = [piece for piece in self.first if merged[piece.queries].any()]
+        for first in self.first:
+            merged[first.queries] = True
+        if merged.any():
+            self.merged = as_index(merged.nonzero().squeeze(1).cpu().numpy(), device)
 
 
 class Copies:
@@ -121,6 +138,7 @@ def plan_attention(step: Step, limits: Limits, window: int | None, copies: Copie
     copies.shared.end(plan.changes)
     _fill(plan, [(row, end) for row, end in zip(rows, ends, strict=True) if row.count > 1], limits, window, device)
     _generate(plan, [(row, end) for row, end in zip(rows, ends, strict=True) if row.count == 1], limits, copies, device)
+    plan.settle(len(step.token_ids), device)
     return plan
 
 

@@ -117,7 +117,7 @@ def check(batch: Batch) -> None:
 def pieces_of(batch: Batch) -> list[Piece]:
     """Return all that attention over a batch consists of."""
     plan = plan_attention(make_step(batch.rows), batch.limits, batch.window, Copies(CPU, batch.room), CPU)
-    return [*plan.first, *plan.more]
+    return [*plan.alone, *plan.first, *plan.more]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -256,7 +256,7 @@ def test_the_rows_above_need_all_that_copies_can_do(monkeypatch: pytest.MonkeyPa
     def watched(*arguments: Any) -> Plan:
         plan = plan_attention(*arguments)
         done.update(field.name for field in fields(Changes) if getattr(plan.changes, field.name))
-        done.update(type(piece).__name__ for piece in (*plan.first, *plan.more))
+        done.update(type(piece).__name__ for piece in (*plan.alone, *plan.first, *plan.more))
         return plan
 
     monkeypatch.setattr(attention, "plan_attention", watched)
