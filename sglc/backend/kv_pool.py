@@ -16,7 +16,8 @@ class KvPool:
 
     A slot belongs to whoever allocated it until it is released. Slots are handed out in ascending order until
     none is left, then those that came back meanwhile are sorted and handed out in turn. So neighbours that were
-    released at different times join again into long runs, and each slot is sorted once per use.
+    released at different times join again into long runs, and each slot is sorted once per use. An empty pool begins
+    at its lowest slots again: memory that nobody has touched yet costs more.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -71,6 +72,8 @@ class KvPool:
         self._returned[start : start + count] = slots
         self._returns = start + count
         self.used -= count
+        if not self.used and self._next > _LOOK_AHEAD:
+            self._take_back()
 
     def check(self) -> None:
         """Raise EngineError unless every slot is either taken once or free once."""
