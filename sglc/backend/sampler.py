@@ -47,7 +47,7 @@ class DenseLogits:
         greedy = draws.temperatures == 0
         filtered = ~greedy & ((draws.top_ks < vocab) | (draws.top_ps < 1))
         for part in _split(np.flatnonzero(greedy), self._at_once):
-            ids[part] = _array(self._edited(draws, part).argmax(dim=1))  # the first of equals
+            ids[part] = _likeliest(self._edited(draws, part))
         for part in _split(np.flatnonzero(~greedy & ~filtered), self._at_once):
             filters = _Filters.of(draws, part, self._logits)
             ids[part] = _array(_draw_from_all(_scale(self._edited(draws, part), filters), filters))
@@ -174,12 +174,26 @@ def _draw_from_top(x: torch.Tensor, filters: _Filters, count: int) -> torch.Tens
     return drawn
 
 
+def _likeliest(x: torch.Tensor) -> Ints:
+    """Return the id [n] of the greatest of logits x [n, vocab], the first of equals."""
+    greatest = _greatest(x)
+    if x.device.type == "cpu":  # twice as fast as torch's argmax: numpy's stops at the first True
+        ids: Ints = x.eq(greatest).numpy().argmax(axis=1)
+        return ids
+    return _array(x.argmax(dim=1))
+
+
 def _scale(x: torch.Tensor, filters: _Filters) -> torch.Tensor:
     """Return x, changed in place to the logarithm of each token's weight; the likeliest token has weight 1."""
+    return x.sub_(_greatest(x)).div_(filters.temperatures.to(x.dtype))
+
+
+def _greatest(x: torch.Tensor) -> torch.Tensor:
+    """Return the greatest [n, 1] of x [n, vocab]. Raises ValueError where one is not a number."""
     greatest = x.amax(dim=1, keepdim=True)
     if bool(greatest.isnan().any()):
         raise ValueError("found logits that are not a number; wanted finite ones: the model's numbers overflow")
-    return x.sub_(greatest).div_(filters.temperatures.to(x.dtype))
+    return greatest
 
 
 def _invert(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:

@@ -166,9 +166,12 @@ def test_a_draw_without_any_token_is_refused() -> None:
         DenseLogits(torch.zeros(1, 4)).draw(draws)
 
 
-def test_logits_that_are_not_numbers_are_refused() -> None:
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_logits_that_are_not_numbers_are_refused(temperature: float) -> None:
+    logits = torch.zeros(1, 4)
+    logits[0, 2] = torch.nan
     with pytest.raises(ValueError, match="found logits that are not a number"):
-        DenseLogits(torch.full((1, 4), torch.nan)).draw(make_draws([0], 4))
+        DenseLogits(logits).draw(make_draws([0], 4, temperatures=[temperature]))
 
 
 def test_read_only_arrays_are_fine() -> None:
