@@ -82,12 +82,14 @@ def compare(workload: Workload, options: Options, size: Size | None = None) -> R
             column.warm_up(engine.asked)
             for number in range(runs):
                 loads.append(os.getloadavg()[0])
-                for level, side in ours.items():
+                for level in LEVELS if number % 2 == 0 else LEVELS[::-1]:  # neither always follows vLLM
                     engine.forget()
                     seconds, counters = timed(engine, workload, workload.rows, level)
+                    side = ours[level]
                     side.seconds.append(seconds)
                     side.filled, side.decoded, side.passes = counters.filled, counters.decoded, counters.forward_passes
-                calls = engine.asked  # those of the last level, which merges none
+                    if level == 0:  # which merges none
+                        calls = engine.asked
                 answers = column.generate(calls)
                 if answers is not None:
                     theirs.seconds.append(answers.seconds)
