@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
+from sglc.kernels.cpu_attention import CpuAttention, cpu_attention
+
 Part = tuple[torch.Tensor, torch.Tensor]
 """(out, lse) of some queries, lse to the base 2; both have the accumulation type."""
 
@@ -54,6 +56,8 @@ class Scores:
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scoring: Scoring, hidden: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Return the attention [N, M, E] of q [N, M, D] over k [N, K, D] and v [N, K, E], in the type of q."""
+        if (kernel := _kernel(q, k, v, scoring)) is not None:
+            return kernel.whole(q, k, v, scoring.scaling, hidden)
         if hidden is None and _flash_pays(q, k, v, scoring):
             return _flash(q, k, v, scoring)[0]
         done: list[list[torch.Tensor]] = []
@@ -69,6 +73,8 @@ class Scores:
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scoring: Scoring, hidden: torch.Tensor | None = None
     ) -> Part:
         """Return the part ([N, M, E], [N, M]) of q [N, M, D] over k [N, K, D] and v [N, K, E]."""
+        if (kernel := _kernel(q, k, v, scoring)) is not None:
+            return kernel.part(q, k, v, scoring.scaling, hidden)
         if hidden is None and _flash_pays(q, k, v, scoring):
             out, lse = _flash(q, k, v, scoring)
             return out.to(lse.dtype), lse.mul_(_LOG2_E)
@@ -130,6 +136,11 @@ def merge(old: Part, new: Part) -> Part:
     out, mass = old
     weight = (new[1] - mass).mul_(math.log(2)).sigmoid_()
     return out.lerp_(new[0], weight.unsqueeze(-1)), torch.logaddexp2(mass, new[1], out=mass)
+
+
+def _kernel(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scoring: Scoring) -> CpuAttention | None:
+    """Return the kernel that computes these inputs, if there is one."""
+    return cpu_attention() if scoring.softcap is None and CpuAttention.takes(q, k, v) else None
 
 
 def _flash_pays(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scoring: Scoring) -> bool:

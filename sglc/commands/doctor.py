@@ -10,6 +10,7 @@ from importlib import metadata
 
 import torch
 
+from sglc.kernels.cpu_attention import missing
 from sglc.version import __version__
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "triton")
@@ -35,6 +36,7 @@ def examine() -> dict[str, str]:
     findings["torch threads"] = str(torch.get_num_threads())
     findings["devices"] = ", ".join(["cpu", *_cuda_devices()])
     findings["dtype to use"] = _dtype_advice()
+    findings["attention in C"] = f"not used: {reason}" if (reason := missing()) else "used for bfloat16 on the CPU"
     findings["SGLC_MODEL"] = os.environ.get("SGLC_MODEL") or "not set; give sglc run a --model"
     return findings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import get_args
 
 import numpy as np
@@ -125,6 +125,11 @@ def test_random_ragged_batches(seed: int, monkeypatch: pytest.MonkeyPatch) -> No
     batch = random_batch(seed)
     monkeypatch.setattr(partial_softmax, "SCORE_BYTES", batch.score_bytes)
     check(batch)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_ragged_batches_that_a_kernel_may_serve(seed: int) -> None:
+    check(replace(random_batch(seed), dims=(32, 48), dtype=torch.bfloat16, softcap=None))
 
 
 @pytest.mark.parametrize("window", [None, 30, 500])

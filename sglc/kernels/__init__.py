@@ -1,0 +1,1 @@
+"""Kernels: what torch has no fast operation for."""
