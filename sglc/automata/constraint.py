@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +24,13 @@ class Constraint(Protocol):
 
     def advance(self, state: Hashable, token_id: int) -> Hashable:
         """Return the state after an allowed token. Raises ValueError for one that is not allowed."""
+
+    def draft(self, state: Hashable) -> Sequence[int]:
+        """Return the tokens that are expected from a state on, none where nothing is.
+
+        They are a guess about what a model says, verified before it counts: any ids will do, equal states giving equal
+        ones.
+        """
 
     def may_end(self, state: Hashable) -> bool:
         """Whether the text so far is a member of the language."""

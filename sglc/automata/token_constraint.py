@@ -81,6 +81,9 @@ class TokenConstraint:
             raise ValueError(f"token {token_id}: found bytes {text!r}; wanted a token that the constraint allows here")
         return after
 
+    def draft(self, state: Hashable) -> Sequence[int]:
+        return ()
+
     def may_end(self, state: Hashable) -> bool:
         return self._automaton.accepts(_checked(state))
 

@@ -12,6 +12,8 @@ class Counters:
     `filled`: prompt positions computed for lack of cached KV. `relogit`: positions whose KV was there, computed
     again for their logits only. `refilled`: positions computed again after a preemption. `cached`: prompt
     positions taken from the cache. `decoded`: tokens sampled. `forced`: tokens a constraint left no choice about.
+    `drafted`: positions computed for tokens that were only expected. `accepted`: those of them that were sampled and
+    gone on from, each of which spares its sequence a forward pass.
     """
 
     requests: int = 0
@@ -22,6 +24,8 @@ class Counters:
     cached: int = 0
     decoded: int = 0
     forced: int = 0
+    drafted: int = 0
+    accepted: int = 0
     forward_passes: int = 0
     sequence_steps: int = 0
     preemptions: int = 0

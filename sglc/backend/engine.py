@@ -44,7 +44,8 @@ class Engine:
     `spec` is a folder with a Hugging Face checkpoint, `owner/name[@rev]` on the Hub, `replay:hash` (a made-up
     model that costs nothing) or `replay:TRACE.jsonl` (recorded outputs); or a model itself. `kv_tokens` is the size of
     the KV pool in tokens; None takes 65,536 or what a third of the free memory holds. `cache=False` shares no KV
-    between requests. `plant` (replay:hash only) are texts the made-up model likes to say. `check=True` audits the
+    between requests. With `drafts` what a constraint expects next is computed ahead and verified: the same tokens in
+    fewer forward passes. `plant` (replay:hash only) are texts the made-up model likes to say. `check=True` audits the
     cache between any two steps. Raises InputError or Unsupported for what can't be loaded.
     """
 
@@ -60,6 +61,7 @@ class Engine:
         max_step_tokens: int = 2048,
         max_running: int = 256,
         cache: bool = True,
+        drafts: bool = True,
         plant: Seq[str] = (),
         check: bool = False,
         trust_remote_code: bool = False,
@@ -91,12 +93,14 @@ class Engine:
             "max_step_tokens": max_step_tokens,
             "max_running": max_running,
             "cache": cache,
+            "drafts": drafts,
             "check": check,
         }
         self.counters = Counters()
         self._pool = KvPool(self.kv_tokens)
         self._tree = RadixTree(self._pool) if cache else None
         self._scheduler = Scheduler(self._pool, self._tree, self.counters, max_step_tokens, max_running)
+        self._longest_drafted = self.model.max_length if drafts else None
         self._check = check
         self.token_bytes = _padded(self.tokenizer.token_bytes, self.model.vocab_size)
         self._end_ids = self.model.eos_ids | self.tokenizer.eos_ids
@@ -223,7 +227,7 @@ class Engine:
             order = (*request.priority, next(self._arrivals))
             end_ids = self._end_ids | request.end_ids if request.end_ids else self._end_ids
             try:
-                sequence = Sequence(request, self.tokenizer, order, end_ids)
+                sequence = Sequence(request, self.tokenizer, order, end_ids, self._longest_drafted)
             except Exception as defect:  # whatever is wrong with one request is not the others' concern
                 refused.append((request, EngineError(f"{type(defect).__name__}: {defect}")))
                 continue
@@ -304,7 +308,8 @@ class Engine:
             failed = list(refusals(logits, wanted).values())
             take_scores(logits, wanted)
             over, stuck = draw_tokens(logits, wanted, self.model.vocab_size, self.counters)
-            drawn = [sequence for sequence, _ in wanted.drawing]
+            self._scheduler.settle()
+            drawn = [sequence for sequence, *_ in wanted.drawing]
             done += over + self._finished_scoring(works, failed)
             done += self._at_model_limit(drawn, over)
             for sequence, error in failed + stuck:

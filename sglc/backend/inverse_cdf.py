@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-_BLOCK = 256  # probabilities summed before the running sum: a row's running sum is never written out
+BLOCK = 256  # probabilities summed before the running sum: a row's running sum is never written out
 
 
 def padded_width(n: int) -> int:
     """Return the width that `inverse_cdf` wants for rows of n probabilities."""
-    return n if n <= _BLOCK else -(-n // _BLOCK) * _BLOCK
+    return n if n <= BLOCK else -(-n // BLOCK) * BLOCK
 
 
 def inverse_cdf(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
@@ -18,17 +18,17 @@ def inverse_cdf(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     Weights are ≥ 0 and not all 0, padding is 0, uniforms [S] are float64 in [0, 1). Running sums are float64, and
     an index of weight 0 is never returned. A row's answer does not depend on the other rows.
     """
-    if weights.shape[1] <= _BLOCK:
+    if weights.shape[1] <= BLOCK:
         running = weights.cumsum(1, dtype=torch.float64)
         return _first_above(running, weights, uniforms * running[:, -1])
-    blocks = weights.unflatten(1, (-1, _BLOCK))
+    blocks = weights.unflatten(1, (-1, BLOCK))
     sums = blocks.sum(dim=2)
     running = sums.cumsum(1, dtype=torch.float64)
     target = uniforms * running[:, -1]
     block = _first_above(running, sums, target)
     chosen = blocks[torch.arange(len(block), device=block.device), block]
     before = running.gather(1, block[:, None]).squeeze(1) - sums.gather(1, block[:, None]).squeeze(1)
-    return block * _BLOCK + _first_above(chosen.cumsum(1, dtype=torch.float64), chosen, target - before)
+    return block * BLOCK + _first_above(chosen.cumsum(1, dtype=torch.float64), chosen, target - before)
 
 
 def _first_above(running: torch.Tensor, weights: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

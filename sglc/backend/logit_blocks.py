@@ -48,6 +48,7 @@ class LogitBlocks:
                 top_ps=draws.top_ps[members],
                 min_ps=draws.min_ps[members],
                 edits=edits,
+                drafts={},  # all are drawn; which of them count is seen where they are used
             )
             ids[members] = logits.draw(part)
         return ids

@@ -94,8 +94,8 @@ class _PlayedLogits:
 
     def draw(self, draws: Draws) -> Ints:
         tape = self._tape
-        tokens = np.empty(len(draws.rows), np.int64)
-        for place, (key, greedy) in enumerate(draw_keys(draws, self._contexts)):
+        tokens = np.zeros(len(draws.rows), np.int64)
+        for place, key, greedy in draw_keys(draws, self._contexts, tokens):
             token = tape.draws.get(key)
             if token is None and greedy is not None:
                 token = tape.greedy.get(greedy)

@@ -77,8 +77,8 @@ class _RecordedLogits:
     def draw(self, draws: Draws) -> Ints:
         tokens = self._logits.draw(draws)
         tape = self._tape
-        for (key, greedy), token in zip(draw_keys(draws, self._contexts), tokens.tolist(), strict=True):
-            tape.draws[key] = token
+        for place, key, greedy in draw_keys(draws, self._contexts, tokens):
+            token = tape.draws[key] = tokens.item(place)
             if greedy is not None:
                 tape.greedy.setdefault(greedy, token)
         return tokens

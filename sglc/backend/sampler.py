@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,9 +11,12 @@ import numpy.typing as npt
 import torch
 
 from sglc.backend.inverse_cdf import inverse_cdf, padded_width
+from sglc.backend.narrow_rows import narrow_rows
 from sglc.backend.step import Draws, Edits, Ints, TopLogprobs
 from sglc.backend.top_tokens import top_tokens
 from sglc.backend.work_list import as_tensor
+
+Bools = npt.NDArray[np.bool_]
 
 _CHUNK_BYTES = 8 << 20  # rows worked on at once: a copy that stays in the cache
 _NUCLEUS = 256  # likeliest tokens among which top-p looks first
@@ -46,16 +49,48 @@ class DenseLogits:
         ids = np.empty(len(draws.rows), dtype=np.int64)
         greedy = draws.temperatures == 0
         filtered = ~greedy & ((draws.top_ks < vocab) | (draws.top_ps < 1))
-        for part in _split(np.flatnonzero(greedy), self._at_once):
-            ids[part] = _likeliest(self._edited(draws, part))
-        for part in _split(np.flatnonzero(~greedy & ~filtered), self._at_once):
+        wide = self._draw_masked(draws, greedy, filtered, ids) if draws.edits else np.ones(len(ids), np.bool_)
+        for part in _split(np.flatnonzero(greedy & wide), self._at_once):
+            ids[part] = _likeliest(self._edited(draws, part), part)
+        for part in _split(np.flatnonzero(~greedy & ~filtered & wide), self._at_once):
             filters = _Filters.of(draws, part, self._logits)
-            ids[part] = _array(_draw_from_all(_scale(self._edited(draws, part), filters), filters))
+            ids[part] = _array(_draw_from_all(_scale(self._edited(draws, part), filters, part), filters))
         for members, count in _by_candidates(draws, np.flatnonzero(filtered), vocab):
             for part in _split(members, self._at_once):
                 filters = _Filters.of(draws, part, self._logits)
-                ids[part] = _array(_draw_from_top(_scale(self._edited(draws, part), filters), filters, count))
+                ids[part] = _array(_draw_from_top(_scale(self._edited(draws, part), filters, part), filters, count))
         return ids
+
+    def _draw_masked(self, draws: Draws, greedy: Bools, filtered: Bools, ids: Ints) -> Bools:
+        """Draw where that does not take the whole of masked rows, but gives the same; return which draws are left."""
+        vocab = self._logits.shape[1]
+        wide = np.ones(len(ids), np.bool_)
+        for narrow in narrow_rows(draws, np.flatnonzero(greedy), vocab, summed=False):
+            x = narrow.gather(self._logits, draws.rows, self._dtype)
+            ids[narrow.members] = narrow.tokens(_likeliest(x, narrow.members))
+            wide[narrow.members] = False
+        masked = [member for member in np.flatnonzero(greedy & wide).tolist() if _only_masked(draws.edits.get(member))]
+        for part in _split(np.array(masked, np.int64), self._at_once):
+            self._draw_unmasked(draws, part, ids, wide)
+        if self._logits.device.type != "cpu":  # sums are made in another order there
+            return wide
+        for narrow in narrow_rows(draws, np.flatnonzero(~greedy & ~filtered), vocab, summed=True):
+            filters = _Filters.of(draws, narrow.members, self._logits)
+            x = _scale(narrow.gather(self._logits, draws.rows, self._dtype), filters, narrow.members)
+            ids[narrow.members] = narrow.tokens(_array(_draw_from_all(x, filters)))
+            wide[narrow.members] = False
+        return wide
+
+    def _draw_unmasked(self, draws: Draws, part: Ints, ids: Ints, wide: Bools) -> None:
+        """Take the likeliest tokens of all where masks allow them: no others are likelier, and masking is dear."""
+        x = self._rows(draws.rows[part])
+        greatest = x.amax(dim=1, keepdim=True)
+        tokens = _first(x, greatest)
+        numbers = _array((greatest > -torch.inf).squeeze(1)).tolist()
+        for member, token, is_number in zip(part.tolist(), tokens.tolist(), numbers, strict=True):
+            allowed = draws.edits[member].allowed
+            if is_number and allowed is not None and allowed[token]:
+                ids[member], wide[member] = token, False
 
     def logprobs(self, rows: Ints, token_ids: Ints, top: int) -> TopLogprobs:
         """Return the log-probability of `token_ids[i]` at logits row `rows[i]`, and the `top` likeliest there."""
@@ -78,15 +113,28 @@ class DenseLogits:
 
     def _edited(self, draws: Draws, members: Ints) -> torch.Tensor:
         x = self._rows(draws.rows[members])
-        for place, member in enumerate(members.tolist() if draws.edits else ()):
-            if member in draws.edits:
-                self._edit(x[place], draws.edits[member])
-                if not bool((x[place] > -torch.inf).any()):
-                    raise ValueError(f"found no token that draw {member} may take; wanted at least one allowed")
+        edited = [place for place, member in enumerate(members.tolist()) if member in draws.edits]
+        if not edited:
+            return x
+        edits = [draws.edits[int(members[place])] for place in edited]
+        for place, edit in zip(edited, edits, strict=True):
+            if not edit.only_allowed:
+                self._edit(x[place], edit)
+        self._mask(x, [(place, edit.allowed) for place, edit in zip(edited, edits, strict=True)])
         return x
 
+    def _mask(self, x: torch.Tensor, masks: Sequence[tuple[int, Bools | None]]) -> None:
+        """Take away what masks don't allow, in place: of all rows at once."""
+        allowed = [(place, mask) for place, mask in masks if mask is not None]
+        if not allowed:
+            return
+        hidden = np.zeros(x.shape, np.bool_)
+        for place, mask in allowed:
+            np.logical_not(mask, out=hidden[place])
+        x.masked_fill_(torch.from_numpy(hidden).to(x.device), -torch.inf)
+
     def _edit(self, x: torch.Tensor, edits: Edits) -> None:
-        """Change one row in place: penalties on what the model said, then biases, then what is forbidden."""
+        """Change one row in place: penalties on what the model said, then biases, then ids that are forbidden."""
         if edits.seen is not None and edits.repetition_penalty != 1:
             seen = self._index(edits.seen)
             values = x[seen]
@@ -97,8 +145,6 @@ class DenseLogits:
         if edits.bias is not None:
             ids, amounts = edits.bias
             x[self._index(ids)] += self._amounts(amounts)
-        if edits.allowed is not None:
-            x.masked_fill_(torch.from_numpy(~edits.allowed).to(x.device), -torch.inf)
         if len(edits.forbidden):
             x[self._index(np.asarray(edits.forbidden, dtype=np.int64))] = -torch.inf
 
@@ -129,6 +175,10 @@ class _Filters:
 
     def at(self, rows: torch.Tensor) -> _Filters:
         return _Filters(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+
+def _only_masked(edits: Edits | None) -> bool:
+    return edits is not None and edits.allowed is not None and edits.only_allowed
 
 
 def _by_candidates(draws: Draws, members: Ints, vocab: int) -> Iterator[tuple[Ints, int]]:
@@ -174,26 +224,33 @@ def _draw_from_top(x: torch.Tensor, filters: _Filters, count: int) -> torch.Tens
     return drawn
 
 
-def _likeliest(x: torch.Tensor) -> Ints:
-    """Return the id [n] of the greatest of logits x [n, vocab], the first of equals."""
-    greatest = _greatest(x)
+def _likeliest(x: torch.Tensor, members: Ints) -> Ints:
+    """Return the id [n] of the greatest of the logits x [n, vocab] of some draws, the first of equals."""
+    return _first(x, _greatest(x, members))
+
+
+def _first(x: torch.Tensor, greatest: torch.Tensor) -> Ints:
+    """Return the first id [n] at which logits x [n, vocab] are as great as can be."""
     if x.device.type == "cpu":  # twice as fast as torch's argmax: numpy's stops at the first True
         ids: Ints = x.eq(greatest).numpy().argmax(axis=1)
         return ids
     return _array(x.argmax(dim=1))
 
 
-def _scale(x: torch.Tensor, filters: _Filters) -> torch.Tensor:
+def _scale(x: torch.Tensor, filters: _Filters, members: Ints) -> torch.Tensor:
     """Return x, changed in place to the logarithm of each token's weight; the likeliest token has weight 1."""
-    return x.sub_(_greatest(x)).div_(filters.temperatures.to(x.dtype))
+    return x.sub_(_greatest(x, members)).div_(filters.temperatures.to(x.dtype))
 
 
-def _greatest(x: torch.Tensor) -> torch.Tensor:
-    """Return the greatest [n, 1] of x [n, vocab]. Raises ValueError where one is not a number."""
+def _greatest(x: torch.Tensor, members: Ints) -> torch.Tensor:
+    """Return the greatest [n, 1] of x [n, vocab]. Raises ValueError where one is not a number, or no token is left."""
     greatest = x.amax(dim=1, keepdim=True)
+    if bool((greatest > -torch.inf).all()):
+        return greatest
     if bool(greatest.isnan().any()):
         raise ValueError("found logits that are not a number; wanted finite ones: the model's numbers overflow")
-    return greatest
+    member = members[int((greatest == -torch.inf).squeeze(1).to(torch.uint8).argmax())]
+    raise ValueError(f"found no token that draw {member} may take; wanted at least one allowed")
 
 
 def _invert(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:

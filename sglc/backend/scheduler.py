@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Seq
 from dataclasses import dataclass
 
 from sglc.backend.admission import Admission
@@ -24,12 +25,16 @@ _EARLY = 4
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """Positions start .. end - 1 of one sequence in one step; those before `cached` have their KV already."""
+    """Positions start .. end - 1 of one sequence in one step; those before `cached` have their KV already.
+
+    Behind them are those of the sequence's draft, of which `accepted` turn out to be as drafted.
+    """
 
     sequence: Sequence
     start: int
     end: int
     cached: int
+    accepted: int = 0
 
 
 class Scheduler:
@@ -63,6 +68,7 @@ class Scheduler:
         self._blocked: tuple[Sequence, int, int] | None = None  # who had no room, the sequences over by then, the step
         self._over = 0
         self._short = False  # planned ones have waited for room since nobody did
+        self._drafting: list[Work] = []  # whose drafts are computed in this step
         self.failed: list[tuple[Sequence, Exception]] = []
 
     @property
@@ -81,9 +87,20 @@ class Scheduler:
         planned: dict[int, Work] = {}
         budget = self._plan_running(planned)
         self._admit(planned, budget)
+        works = list(planned.values())
+        self._plan_drafts(works)
         self.kept.extend_pins()
         self._admission.step()
-        return list(planned.values())
+        return works
+
+    def settle(self) -> None:
+        """Keep the KV of drafted tokens that were drawn, as if computed one by one; give the other slots back."""
+        for work in self._drafting:
+            sequence = work.sequence
+            work.accepted = max(0, sequence.length - 1 - sequence.kv)  # the last token drawn was not fed
+            self._counters.accepted += work.accepted
+            self._pool.release(sequence.settle_draft(work.accepted))
+        self._drafting = []
 
     def finish(self, sequence: Sequence, *, complete: bool = False) -> None:
         """Take a sequence out; its KV stays in the tree for those who come after, claimed if it is complete."""
@@ -97,9 +114,11 @@ class Scheduler:
         """Take everything out without trusting any KV, and return the sequences."""
         gone = self._running + self._waiting.clear()
         self.kept.forget()
+        self._drafting = []
         for sequence in self._running:
             if sequence.node is not None and self._tree is not None:
                 self._tree.unlock(sequence.node)
+            self._pool.release(sequence.settle_draft(0))
             self._pool.release(sequence.slots[sequence.shared : sequence.kv])
         self._running = []
         if self._tree is not None:
@@ -202,6 +221,32 @@ class Scheduler:
         self._running.remove(sequence)
         self._release(sequence)
         self.add(sequence)
+
+    # Drafts
+
+    def _plan_drafts(self, works: Seq[Work]) -> None:
+        """Add what sequences are expected to draw, as far as the step and the pool have room that nobody else wants."""
+        constrained = [work for work in works if work.sequence.drafting]
+        if not constrained:
+            return
+        budget = self._max_step_tokens - sum(work.end - work.start for work in works)
+        for work in constrained:
+            sequence = work.sequence
+            if not work.start < work.end == sequence.length:
+                continue  # nothing is drawn in this step
+            draft = sequence.next_draft(budget)
+            count = self._room_for_draft(len(draft)) if draft else 0
+            if count:
+                sequence.begin_draft(draft[:count], self._pool.allocate(count))
+                self._drafting.append(work)
+                self._counters.drafted += count
+                budget -= count
+
+    def _room_for_draft(self, count: int) -> int:
+        """Return how many of `count` slots a draft may have: each running sequence keeps one for its next token."""
+        kept = len(self._running)
+        self._make_room_beside(count + kept)
+        return max(0, min(count, self._pool.free - kept))
 
     # Admission
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from sglc.backend.drafts import FIRST_LENGTH, drafted, next_length
 from sglc.backend.request import LENGTH, Completion, Delta, Event, Finish, Request, TokenLogprob
 from sglc.backend.step import Edits
 from sglc.backend.stops import stop_matcher
@@ -36,13 +37,18 @@ class Sequence:
     `node`, locked while the sequence runs), the rest to the sequence. Positions before `ready` have been computed;
     those from `ready` to `kv` have KV already and are computed again only for their logits. `high_water` is
     the most positions that were ever computed: what lies below it after a preemption is computed a second time.
+
+    During a step `draft` are tokens that are expected behind the last one; their slots are those behind `kv`.
     """
 
     __slots__ = (
         "_counting",
         "_detokenizer",
+        "_draft_length",
+        "_drafted_states",
         "_ends",
         "_finish",
+        "_longest",
         "_matcher",
         "_plain",
         "_sent",
@@ -51,6 +57,8 @@ class Sequence:
         "cached",
         "constraint_state",
         "counts",
+        "draft",
+        "drafting",
         "end_ids",
         "expected",
         "filled",
@@ -82,7 +90,15 @@ class Sequence:
 
     _detokenizer: Detokenizer
 
-    def __init__(self, request: Request, tokenizer: Tokenizer, order: tuple[int, ...], end_ids: frozenset[int]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        tokenizer: Tokenizer,
+        order: tuple[int, ...],
+        end_ids: frozenset[int],
+        longest: int | None = None,
+    ) -> None:
+        """`longest` is the most positions that the model has, for a sequence that may draft."""
         params = request.params
         self.request = request
         self.prompt_length = self.length = len(request.tokens)  # length: prompt and output together
@@ -107,6 +123,11 @@ class Sequence:
         self.counts: dict[int, int] = {} if self._counting else _NOTHING
         self._plain = not (request.constraint or params.logit_bias or self._counting or params.min_new_tokens)
         self.constraint_state: Hashable = request.constraint.start if request.constraint else None
+        self.drafting = longest is not None and request.constraint is not None and params.max_new_tokens > 0
+        self.draft: Seq[int] = ()
+        self._drafted_states: Seq[Hashable] = ()  # of the constraint, behind each token of the draft
+        self._draft_length = FIRST_LENGTH
+        self._longest = min(longest or 0, self.prompt_length + params.max_new_tokens)
         self.wants_next = params.max_new_tokens > 0 or (params.return_logprob and params.top_logprobs_num > 0)
         """Whether the logits behind the last token are wanted, to draw from or to report."""
         self._spared = int(request.score_from is not None and not self.wants_next)
@@ -154,6 +175,11 @@ class Sequence:
 
     def assign_slots(self, slots: Ints) -> None:
         """Give the next positions their KV slots."""
+        self._place_slots(slots)
+        self.kv += len(slots)
+
+    def _place_slots(self, slots: Ints) -> None:
+        """Write down slots for the positions from `kv` on."""
         end = self.kv + len(slots)
         if end > len(self.slots):
             expected = self.length + min(self.request.params.max_new_tokens, _MOST_AHEAD)
@@ -162,7 +188,31 @@ class Sequence:
                 grown[: self.kv] = self.slots[: self.kv]
             self.slots = grown
         self.slots[self.kv : end] = slots
-        self.kv = end
+
+    # What is expected to be sampled
+
+    def next_draft(self, most: int) -> list[int]:
+        """Return at most so many tokens that are expected next, as far as they may be drawn and another one behind."""
+        constraint = self.request.constraint
+        assert constraint is not None
+        most = min(most, self._draft_length, self._longest - self.length - 1)
+        draft, self._drafted_states = drafted(constraint, self.constraint_state, self._ends, most)
+        return draft
+
+    def begin_draft(self, draft: Seq[int], slots: Ints) -> None:
+        """Have the first tokens of the next draft computed in this step, too."""
+        self._place_slots(slots)
+        self.draft = draft
+
+    def settle_draft(self, accepted: int) -> Ints:
+        """Keep the KV of so many drafted tokens; return the slots of the others."""
+        end = self.kv + len(self.draft)
+        self._draft_length = next_length(self._draft_length, len(self.draft), accepted)
+        self.draft = ()
+        if accepted:
+            self.kv += accepted
+            self.ready = self.kv
+        return self.slots[self.kv : end]
 
     # What a sampled token does
 
@@ -206,21 +256,37 @@ class Sequence:
         early = len(self.output) < params.min_new_tokens
         return early or self._counting or self.request.constraint is not None or bool(params.logit_bias)
 
-    def edits(self) -> Edits:
-        """Return the changes to the logits of the next draw.
+    def edits(self) -> list[Edits]:
+        """Return the changes to the logits of the next draw, and of those behind each token of the draft.
 
-        Raises EngineError where a constraint leaves neither a token nor the end.
+        There are fewer where a drafted token is one after which there is no way on. Raises EngineError where a
+        constraint leaves neither a token nor the end.
         """
+        edits = [self._edits(self.constraint_state, self.counts, len(self.output))]
+        counts = self.counts.copy() if self.draft and self._counting else self.counts
+        for drawn, (token_id, state) in enumerate(
+            zip(self.draft, self._drafted_states, strict=False), len(self.output) + 1
+        ):
+            if self._counting:
+                counts[token_id] = counts.get(token_id, 0) + 1
+            try:
+                edits.append(self._edits(state, counts, drawn))
+            except EngineError:  # whoever gets here hears of it then
+                break
+        return edits
+
+    def _edits(self, state: Hashable, counts: dict[int, int], drawn: int) -> Edits:
+        """Return the changes to the logits of one draw."""
         params = self.request.params
         ends = self.end_ids.union(params.stop_token_ids)
-        early = len(self.output) < params.min_new_tokens
+        early = drawn < params.min_new_tokens
         bias = params.logit_bias
         counted = seen = None
         if self._counting:
-            counted = (np.array([*self.counts], np.int64), np.array([*self.counts.values()], np.int64))
+            counted = (np.array([*counts], np.int64), np.array([*counts.values()], np.int64))
             seen = np.unique(np.concatenate([self.request.tokens, counted[0]]))
         return Edits(
-            allowed=self._allowed(ends, early),
+            allowed=self._allowed(state, ends, early),
             forbidden=tuple(ends) if early and self.request.constraint is None else (),
             bias=(np.array([i for i, _ in bias], np.int64), np.array([a for _, a in bias])) if bias else None,
             seen=seen if params.repetition_penalty != 1.0 else None,
@@ -230,13 +296,13 @@ class Sequence:
             presence_penalty=params.presence_penalty,
         )
 
-    def _allowed(self, ends: frozenset[int], early: bool) -> npt.NDArray[np.bool_] | None:
+    def _allowed(self, state: Hashable, ends: frozenset[int], early: bool) -> npt.NDArray[np.bool_] | None:
         """Return the mask of a constraint, with the ends where the text may end."""
         constraint = self.request.constraint
         if constraint is None:
             return None
-        allowed = constraint.allowed(self.constraint_state)
-        if constraint.may_end(self.constraint_state) and not early and not self.request.params.ignore_eos:
+        allowed = constraint.allowed(state)
+        if constraint.may_end(state) and not early and not self.request.params.ignore_eos:
             allowed = allowed.copy()
             allowed[list(ends)] = True
         if not allowed.any():

@@ -49,6 +49,12 @@ class Edits:
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
 
+    @property
+    def only_allowed(self) -> bool:
+        """Whether nothing but `allowed` changes the row."""
+        repeated = self.seen is not None and self.repetition_penalty != 1
+        return self.bias is None and self.counted is None and not repeated and not len(self.forbidden)
+
 
 @dataclass(frozen=True, slots=True)
 class Draws:
@@ -57,6 +63,9 @@ class Draws:
     Logits are edited, divided by the temperature, filtered by top-k, then top-p, then min-p, and the token is the
     inverse CDF of the filtered probabilities at `uniforms`, tokens in id order. Temperature 0 takes the greatest
     edited logit, the lowest id among equals.
+
+    A draw of `drafts` is behind a token that is only expected: it counts if the draw before it counts and gives that
+    token. What it gives otherwise is not looked at.
     """
 
     rows: Ints  # row of the logits, may repeat
@@ -66,6 +75,7 @@ class Draws:
     top_ps: Floats
     min_ps: Floats
     edits: dict[int, Edits] = field(default_factory=dict)  # draw index → edits
+    drafts: dict[int, int] = field(default_factory=dict)  # draw index → what the draw before has to give
 
 
 @dataclass(frozen=True, slots=True)

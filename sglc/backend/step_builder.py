@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass
 from itertools import chain
@@ -23,7 +23,7 @@ from sglc.errors import EngineError
 class Wanted:
     """What the logits of a step are for; rows count the step's `logit_rows`."""
 
-    drawing: list[tuple[Sequence, int]]  # sequences whose next token is drawn, with the row it is drawn from
+    drawing: list[tuple[Sequence, int, int]]  # (sequence, row, rows): its next token, and those behind its draft
     scoring: list[tuple[Sequence, int, int]]  # (sequence, row, position): the log-probability of the token behind it
     reporting: list[tuple[Sequence, int]]  # sequences that only want to know the likeliest next tokens
 
@@ -34,8 +34,9 @@ def build_step(works: list[Work], counters: Counters) -> tuple[Step, Wanted]:
     token_ids: list[Iterable[int]] = []
     slots: list[Iterable[int]] = []
     logit_rows: list[int] = []
+    ends = [work.end for work in works]
     offset = 0
-    for work in works:
+    for place, work in enumerate(works):
         sequence, start, end = work.sequence, work.start, work.end
         prompt_length = sequence.prompt_length
         if end - start == 1 and start >= prompt_length:  # a decode: nearly all of all works
@@ -49,9 +50,15 @@ def build_step(works: list[Work], counters: Counters) -> tuple[Step, Wanted]:
             _count(work, prompt_length, counters)
         _want(work, prompt_length, offset, logit_rows, wanted)
         offset += end - start
+        draft = sequence.draft
+        if draft:
+            token_ids.append(draft)
+            slots.append(sequence.slots[end : end + len(draft)])
+            offset += len(draft)
+            ends[place] += len(draft)
     counters.sequence_steps += len(works)
-    lengths = np.array([w.end - w.start for w in works], np.int64)
-    contexts = np.array([w.end for w in works], np.int64)
+    contexts = np.array(ends, np.int64)
+    lengths = contexts - np.array([w.start for w in works], np.int64)
     first = np.cumsum(lengths) - lengths
     positions = np.arange(offset, dtype=np.int64) + np.repeat(contexts - lengths - first, lengths)
     step = Step(
@@ -60,7 +67,7 @@ def build_step(works: list[Work], counters: Counters) -> tuple[Step, Wanted]:
         slots=np.fromiter(chain.from_iterable(slots), np.int64, offset),
         lengths=lengths,
         context_lengths=contexts,
-        tables=[w.sequence.slots[: w.end] for w in works],
+        tables=[w.sequence.slots[:end] for w, end in zip(works, ends, strict=True)],
         logit_rows=np.array(logit_rows, np.int64),
         rows=np.array([w.sequence.order[-1] for w in works], np.int64),
     )
@@ -89,11 +96,16 @@ def _want(work: Work, prompt_length: int, offset: int, logit_rows: list[int], wa
             wanted.scoring.append((sequence, len(logit_rows), position))
             logit_rows.append(offset + position - start)
     if end == sequence.length and sequence.wants_next:
-        if sequence.request.params.max_new_tokens:
-            wanted.drawing.append((sequence, len(logit_rows)))
-        else:
+        last = offset + end - 1 - start
+        if not sequence.request.params.max_new_tokens:
             wanted.reporting.append((sequence, len(logit_rows)))
-        logit_rows.append(offset + end - 1 - start)
+            logit_rows.append(last)
+            return
+        drafted = len(sequence.draft)
+        wanted.drawing.append((sequence, len(logit_rows), 1 + drafted))
+        logit_rows.append(last)
+        if drafted:
+            logit_rows.extend(range(last + 1, last + 1 + drafted))
 
 
 def take_scores(logits: Logits, wanted: Wanted) -> None:
@@ -138,66 +150,109 @@ def _families(wanted: Wanted) -> list[tuple[Sequence, int, int, Seq[int]]]:
 def draw_tokens(
     logits: Logits, wanted: Wanted, vocab_size: int, counters: Counters
 ) -> tuple[list[Sequence], list[tuple[Sequence, EngineError]]]:
-    """Draw one token for each sequence that is due; return those that are over, and those that can't go on."""
+    """Draw a token for each sequence that is due, and go on as long as tokens are as drafted.
+
+    Returns the sequences that are over, and those that can't go on.
+    """
     edits, failed = _edits(wanted, counters)
-    drawing = wanted.drawing
-    if not drawing:
+    if not wanted.drawing:
         return [], failed
-    tokens = logits.draw(_draws(drawing, edits, vocab_size))
-    counters.decoded += len(drawing)
-    _record_logprobs(logits, drawing, tokens)
-    over = [s for (s, _), token_id in zip(drawing, tokens.tolist(), strict=True) if s.append(token_id)]
+    draws = _draws(wanted.drawing, edits, vocab_size)
+    tokens = logits.draw(draws)
+    taken, over = _take(wanted.drawing, draws, tokens.tolist())
+    counters.decoded += len(taken)
+    if edits:
+        counters.forced += sum(_leaves_one(edits[place]) for _, place in taken if place in edits)
+    _record_logprobs(logits, taken, draws.rows, tokens)
     return over, failed
 
 
 def _edits(wanted: Wanted, counters: Counters) -> tuple[dict[int, Edits], list[tuple[Sequence, EngineError]]]:
-    """Return the edits by draw, and drop from `wanted` the sequences whose constraint has no way on."""
-    edited = [s for s, _ in wanted.drawing if s.edited]
-    if not edited:
+    """Return the edits by draw, and drop from `wanted` what constraints have no way on for."""
+    if not [s for s, _, _ in wanted.drawing if s.edited]:
         return {}, []
     started = perf_counter()
-    by_sequence: dict[int, Edits] = {}
+    edits: dict[int, Edits] = {}
     failed: list[tuple[Sequence, EngineError]] = []
-    for sequence in edited:
-        try:
-            edit = by_sequence[id(sequence)] = sequence.edits()
-        except EngineError as error:
-            failed.append((sequence, error))
-            continue
-        if edit.allowed is not None and not edit.forbidden:
-            counters.forced += int(edit.allowed.sum()) == 1
-    gone = {id(s) for s, _ in failed}
-    wanted.drawing = [pair for pair in wanted.drawing if id(pair[0]) not in gone]
-    edits = {i: by_sequence[id(s)] for i, (s, _) in enumerate(wanted.drawing) if id(s) in by_sequence}
+    drawing: list[tuple[Sequence, int, int]] = []
+    place = 0
+    for sequence, row, rows in wanted.drawing:
+        if sequence.edited:
+            try:
+                own = sequence.edits()
+            except EngineError as error:
+                failed.append((sequence, error))
+                continue
+            rows = min(rows, len(own))  # where the model refuses to go on, there is more
+            edits.update(enumerate(own[:rows], place))
+        drawing.append((sequence, row, rows))
+        place += rows
+    wanted.drawing = drawing
     counters.mask_time += perf_counter() - started
     return edits, failed
 
 
-def _draws(drawing: list[tuple[Sequence, int]], edits: dict[int, Edits], vocab_size: int) -> Draws:
-    params = [s.request.params for s, _ in drawing]
-    keys = np.array([s.request.stream_key for s, _ in drawing], np.uint64)
-    positions = np.array([len(s.output) for s, _ in drawing], np.uint64)
-    return Draws(
-        rows=np.array([row for _, row in drawing], np.int64),
-        temperatures=np.array([0.0 if p.greedy else p.temperature for p in params]),
-        uniforms=uniforms(keys, positions),
-        top_ks=np.array([p.top_k or vocab_size for p in params], np.int64),
-        top_ps=np.array([p.top_p for p in params], np.float64),
-        min_ps=np.array([p.min_p for p in params], np.float64),
-        edits=edits,
-    )
+def _leaves_one(edits: Edits) -> bool:
+    """Whether a constraint allows one token only."""
+    return edits.allowed is not None and int(np.count_nonzero(edits.allowed)) == 1
 
 
-def _record_logprobs(logits: Logits, drawing: list[tuple[Sequence, int]], tokens: Ints) -> None:
-    asked = [i for i, (s, _) in enumerate(drawing) if s.request.params.return_logprob]
+def _draws(drawing: list[tuple[Sequence, int, int]], edits: dict[int, Edits], vocab_size: int) -> Draws:
+    params = [s.request.params for s, _, _ in drawing]
+    keys = np.array([s.request.stream_key for s, _, _ in drawing], np.uint64)
+    positions = np.array([len(s.output) for s, _, _ in drawing], np.uint64)
+    rows = np.array([row for _, row, _ in drawing], np.int64)
+    temperatures = np.array([0.0 if p.greedy else p.temperature for p in params])
+    top_ks = np.array([p.top_k or vocab_size for p in params], np.int64)
+    top_ps = np.array([p.top_p for p in params], np.float64)
+    min_ps = np.array([p.min_p for p in params], np.float64)
+    drafts: dict[int, int] = {}
+    if [count for _, _, count in drawing if count > 1]:
+        counts = np.array([count for _, _, count in drawing], np.int64)
+        firsts = np.cumsum(counts) - counts
+        for (sequence, _, count), first in zip(drawing, firsts.tolist(), strict=True):
+            drafts.update(enumerate(sequence.draft[: count - 1], first + 1))
+        ahead = np.arange(counts.sum()) - np.repeat(firsts, counts)
+        keys, temperatures, top_ks, top_ps, min_ps = (
+            np.repeat(column, counts) for column in (keys, temperatures, top_ks, top_ps, min_ps)
+        )
+        rows = np.repeat(rows, counts) + ahead
+        positions = np.repeat(positions, counts) + ahead.astype(np.uint64)
+    return Draws(rows, temperatures, uniforms(keys, positions), top_ks, top_ps, min_ps, edits, drafts)
+
+
+def _take(
+    drawing: list[tuple[Sequence, int, int]], draws: Draws, tokens: list[int]
+) -> tuple[list[tuple[Sequence, int]], list[Sequence]]:
+    """Give sequences the tokens of the draws that count; return (sequence, draw) of each, and who is over."""
+    if not draws.drafts:  # nearly every step of every run
+        sequences = [s for s, _, _ in drawing]
+        over = [s for s, token_id in zip(sequences, tokens, strict=True) if s.append(token_id)]
+        return [*zip(sequences, range(len(sequences)), strict=True)], over
+    taken: list[tuple[Sequence, int]] = []
+    over = []
+    place = 0
+    for sequence, _, count in drawing:
+        for draw in range(place, place + count):
+            if draw > place and tokens[draw - 1] != draws.drafts[draw]:
+                break
+            taken.append((sequence, draw))
+            if sequence.append(tokens[draw]):
+                over.append(sequence)
+                break
+        place += count
+    return taken, over
+
+
+def _record_logprobs(logits: Logits, taken: list[tuple[Sequence, int]], draw_rows: Ints, tokens: Ints) -> None:
+    asked = [(s, draw) for s, draw in taken if s.request.params.return_logprob]
     if not asked:
         return
-    rows = np.array([drawing[i][1] for i in asked], np.int64)
-    top = max(drawing[i][0].request.params.top_logprobs_num for i in asked)
-    found = logits.logprobs(rows, tokens[asked], top)
-    for j, i in enumerate(asked):
-        sequence = drawing[i][0]
-        sequence.output_logprobs.append(_entry(sequence, float(found.chosen[j]), int(tokens[i])))
+    draws = np.array([draw for _, draw in asked], np.int64)
+    top = max(s.request.params.top_logprobs_num for s, _ in asked)
+    found = logits.logprobs(draw_rows[draws], tokens[draws], top)
+    for j, (sequence, draw) in enumerate(asked):
+        sequence.output_logprobs.append(_entry(sequence, float(found.chosen[j]), int(tokens[draw])))
         if sequence.request.params.top_logprobs_num:
             sequence.output_top.append(_top_of(sequence, found.top_ids[j], found.top_logprobs[j]))
 
@@ -217,9 +272,14 @@ def refusals(logits: Logits, wanted: Wanted) -> dict[int, tuple[Sequence, Engine
     refused = logits.refused
     if not refused:
         return {}
-    rows = [(s, row) for s, row in wanted.drawing] + [(s, row) for s, row, _ in wanted.scoring] + wanted.reporting
+    rows = [(s, row) for s, row, _ in wanted.drawing] + [(s, row) for s, row, _ in wanted.scoring] + wanted.reporting
     gone = {id(s): (s, EngineError(str(refused[row]))) for s, row in rows if row in refused}
-    wanted.drawing = [pair for pair in wanted.drawing if id(pair[0]) not in gone]
+    wanted.drawing = [(s, row, _answered(row, rows, refused)) for s, row, rows in wanted.drawing if id(s) not in gone]
     wanted.scoring = [triple for triple in wanted.scoring if id(triple[0]) not in gone]
     wanted.reporting = [pair for pair in wanted.reporting if id(pair[0]) not in gone]
     return gone
+
+
+def _answered(row: int, rows: int, refused: Mapping[int, Exception]) -> int:
+    """Return how many of a sequence's rows come before any that the model refuses: a draft may be what it can't say."""
+    return next((count for count in range(1, rows) if row + count in refused), rows)

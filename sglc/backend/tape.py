@@ -32,12 +32,23 @@ class Tape:
         self.slow = 0
 
 
-def draw_keys(draws: Draws, contexts: Hashes) -> Iterator[tuple[tuple[int, float], tuple[int, bytes] | None]]:
-    """Yield for each draw its key, and the one that it shares with every other greedy draw of the same."""
+def draw_keys(
+    draws: Draws, contexts: Hashes, tokens: Ints
+) -> Iterator[tuple[int, tuple[int, float], tuple[int, bytes] | None]]:
+    """Yield for each draw that counts its place, its key, and the one that all greedy draws of the same share.
+
+    `tokens` are what the draws give; that of a place is read after it was yielded. So a tape has no draw behind a wrong
+    draft, and says the same of runs in which other drafts are made.
+    """
     asked = zip(contexts[draws.rows].tolist(), draws.uniforms.tolist(), (draws.temperatures == 0).tolist(), strict=True)
+    counts = True
     for place, (context, uniform, greedy) in enumerate(asked):
-        edits = draws.edits.get(place)
-        yield (context, uniform), (context, b"" if edits is None else _digest(edits)) if greedy else None
+        if draws.drafts:
+            drafted = draws.drafts.get(place)
+            counts = drafted is None or (counts and tokens.item(place - 1) == drafted)
+        if counts:
+            edits = draws.edits.get(place)
+            yield place, (context, uniform), (context, b"" if edits is None else _digest(edits)) if greedy else None
 
 
 def _digest(edits: Edits) -> bytes:

@@ -86,7 +86,8 @@ class Timeline:
             span = self._open.get(sequence.request)
             filled += max(0, min(work.end, sequence.prompt_length) - work.start)
             drawn = len(sequence.output)
-            decoded += drawn > 0 and work.end == sequence.prompt_length + drawn - 1
+            just_drawn = 1 + work.accepted
+            decoded += just_drawn if drawn and work.end == sequence.prompt_length + drawn - just_drawn else 0
             if span is None:
                 continue
             if span.began is None:

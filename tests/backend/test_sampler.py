@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sglc.backend.inverse_cdf import inverse_cdf, padded_width
+from sglc.backend.narrow_rows import narrow_rows
 from sglc.backend.sampler import DenseLogits
 from sglc.backend.step import Draws, Edits, Floats, Ints
 from sglc.backend.top_tokens import top_tokens
@@ -172,6 +173,43 @@ def test_logits_that_are_not_numbers_are_refused(temperature: float) -> None:
     logits[0, 2] = torch.nan
     with pytest.raises(ValueError, match="found logits that are not a number"):
         DenseLogits(logits).draw(make_draws([0], 4, temperatures=[temperature]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_few_tokens_are_drawn_to_the_last_bit_as_from_the_whole_row(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The numbers drawn are those at which one token gives way to the next, and their neighbours."""
+    rng = np.random.default_rng(11)
+    vocab, kept = 60_013, (1, 2, 3, 5, 5, 14, 30, 900)
+    logits = torch.from_numpy(np.round(rng.normal(size=(len(kept), vocab)) * 12) / 4).to(dtype)
+    rows: list[int] = []
+    uniforms: list[float] = []
+    edits = {}
+    for row, count in enumerate(kept):
+        allowed = np.zeros(vocab, np.bool_)
+        begin = int(rng.integers(vocab - 5000))
+        allowed[begin + rng.choice(1000 if row % 2 else 5000, count, replace=False)] = True
+        x = logits[row].to(torch.float64 if dtype == torch.float64 else torch.float32)
+        x = x.masked_fill(torch.from_numpy(~allowed), -torch.inf)
+        weights = x.sub(x.amax()).div(torch.tensor(0.9, dtype=x.dtype)).exp()
+        blocks = torch.nn.functional.pad(weights, (0, padded_width(vocab) - vocab)).unflatten(0, (-1, 256)).sum(1)
+        edges = weights.cumsum(0, dtype=torch.float64)[torch.from_numpy(allowed)] / blocks.double().sum()
+        some = np.minimum(edges.numpy(), 1 - 2**-53)[:: max(1, count // 15)]
+        for number in (*some, *np.nextafter(some, 0), *np.nextafter(some, 1), 0.0, *rng.random(4)):
+            edits[len(rows)] = Edits(allowed=allowed)
+            rows.append(row)
+            uniforms.append(min(float(number), 1 - 2**-53))
+    temperatures = [0.0 if i % 7 == 0 else 0.9 for i in range(len(rows))]
+    min_ps = [0.05 if i % 5 == 0 else 0.0 for i in range(len(rows))]
+    draws = make_draws(rows, vocab, uniforms=uniforms, temperatures=temperatures, min_ps=min_ps)
+    draws.edits.update(edits)
+    for summed in (False, True):
+        narrow = [each.members for each in narrow_rows(draws, np.arange(len(rows)), vocab, summed=summed)]
+        assert sum(map(len, narrow)) > len(rows) // 3
+    found = DenseLogits(logits).draw(draws)
+    monkeypatch.setattr("sglc.backend.narrow_rows._SHARE", vocab + 1)
+    assert DenseLogits(logits).draw(draws).tolist() == found.tolist()
 
 
 def test_read_only_arrays_are_fine() -> None:
