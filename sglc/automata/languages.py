@@ -1,17 +1,15 @@
-"""What an author may write as a constraint, checked and turned into a language; no numpy, so a program loads fast."""
+"""What an author may write as a constraint, checked and compiled; without one, a program loads no numpy."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING
 
-from sglc.automata.json_schema import parse_json_schema
 from sglc.automata.json_text import STRING
-from sglc.automata.positions import Positions, live_positions
-from sglc.automata.regex_syntax import parse_regex
 from sglc.errors import ProgramError
+
+if TYPE_CHECKING:
+    from sglc.automata.automaton import Automaton
+    from sglc.automata.context_free import ContextFree
 
 _DTYPES = {
     "int": r"[-+]?[0-9]+[ \n]*",
@@ -32,41 +30,21 @@ def dtype_pattern(dtype: type | str) -> str:
     return _DTYPES[name]
 
 
-def check_regex(pattern: str) -> None:
-    """Raise what `compile_regex` would raise, without a vocabulary."""
-    regex_positions(pattern)
+def regex_language(pattern: str) -> Automaton:
+    """Return the texts that `pattern` matches as a whole.
+
+    Raises ProgramError for an invalid pattern or an empty language, Unsupported for what is not regular or too large.
+    """
+    from sglc.automata.automaton import compile_regex
+
+    automaton = compile_regex(pattern)
+    if automaton.is_empty:
+        raise ProgramError(f"{automaton.name}: found a language without any text; wanted one that some text belongs to")
+    return automaton
 
 
-def check_json_schema(schema: str | Mapping[str, Any]) -> None:
-    """Raise what `compile_json_schema` would raise, without a vocabulary."""
-    json_schema_positions(json_schema_text(schema))
+def json_schema_language(schema: str) -> Automaton | ContextFree:
+    """Return the JSON texts that are valid under `schema`, JSON text itself; otherwise as `regex_language`."""
+    from sglc.automata.json_schema import compile_json_schema
 
-
-@lru_cache(maxsize=128)
-def regex_positions(pattern: str) -> Positions:
-    """Return the live positions of the texts that `pattern` matches as a whole."""
-    return live_positions(parse_regex(pattern), f"regex {pattern!r}")
-
-
-@lru_cache(maxsize=128)
-def json_schema_positions(schema: str) -> Positions:
-    """Return the live positions of the texts that are valid under `schema`, JSON text."""
-    try:
-        parsed = json.loads(schema, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise ProgramError(f"json_schema: found text that is not JSON ({error}); wanted a JSON schema") from None
-    return live_positions(parse_json_schema(parsed), "json_schema")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number in JSON")
-
-
-def json_schema_text(schema: str | Mapping[str, Any]) -> str:
-    """Return a schema as JSON text, its keys in the author's order."""
-    if isinstance(schema, str):
-        return schema
-    try:
-        return json.dumps(schema)
-    except (TypeError, ValueError) as error:
-        raise ProgramError(f"json_schema: found a value that JSON can't hold ({error}); wanted a JSON schema") from None
+    return compile_json_schema(schema)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sglc.automata.regular import Anchor, Behind, CharSet, Concat, Either, Range, Regular, Repeat
-from sglc.automata.utf8 import byte_sequences
+from sglc.automata.budget import MAX_STATES
+from sglc.automata.byte_dfa import ByteDfa
+from sglc.automata.regular import (
+    Anchor,
+    Behind,
+    Both,
+    CharSet,
+    Concat,
+    Either,
+    Except,
+    Look,
+    Regular,
+    Repeat,
+    least_states,
+)
+from sglc.automata.utf8 import byte_graph
 from sglc.errors import Unsupported
-
-MAX_STATES = 50_000
-"""States that one language may need once its repeats are written out."""
 
 ByteEdge = tuple[int, int, int]  # first byte, last byte, target state
 
@@ -22,23 +34,35 @@ class Nfa:
     accept: int
     bytes: list[list[ByteEdge]]
     jumps: list[list[int]]
-    guards: dict[int, Anchor]  # states that may only be left where the anchor holds
+    guards: dict[int, Anchor | Look]  # states that may only be left where the assertion holds
 
     @property
     def minds_lines(self) -> bool:
         """Whether it makes a difference that a newline went before."""
-        return any(guard.behind is Behind.LINE_START for guard in self.guards.values())
+        return any(isinstance(guard, Anchor) and guard.behind is Behind.LINE_START for guard in self.guards.values())
 
 
-def build_nfa(tree: Regular, name: str) -> Nfa:
-    """Return the automaton of a language, which errors call `name`. Raises Unsupported above MAX_STATES."""
-    builder = _Builder(name)
+def build_nfa(tree: Regular, name: str, combine: Callable[[Both | Except], ByteDfa]) -> Nfa:
+    """Return the automaton of a language, which errors call `name`. Raises Unsupported above MAX_STATES.
+
+    `combine` gives the automaton of an intersection or a difference.
+    """
+    if least_states(tree) > MAX_STATES:
+        raise _too_large(name)
+    builder = _Builder(name, combine)
     accept = builder.new_state()
     try:
         start = builder.build(tree, accept)
     except RecursionError:
         raise Unsupported(f"{name}: found parts nested too deep for Python's stack; wanted fewer levels") from None
     return Nfa(start, accept, builder.bytes, builder.jumps, builder.guards)
+
+
+def _too_large(name: str) -> Unsupported:
+    return Unsupported(
+        f"{name}: found a language of more than {MAX_STATES:,} automaton states; "
+        "wanted smaller repeat counts or fewer alternatives"
+    )
 
 
 class _Builder:
@@ -48,19 +72,18 @@ class _Builder:
     shared parts of a schema stay linear in size.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, combine: Callable[[Both | Except], ByteDfa]) -> None:
         self._name = name
+        self._combine = combine
+        self._combined: dict[int, ByteDfa] = {}
         self._built: dict[tuple[int, int], int] = {}
         self.bytes: list[list[ByteEdge]] = []
         self.jumps: list[list[int]] = []
-        self.guards: dict[int, Anchor] = {}
+        self.guards: dict[int, Anchor | Look] = {}
 
     def new_state(self) -> int:
         if len(self.bytes) == MAX_STATES:
-            raise Unsupported(
-                f"{self._name}: found a language of more than {MAX_STATES:,} automaton states; "
-                "wanted smaller repeat counts or fewer alternatives"
-            )
+            raise _too_large(self._name)
         self.bytes.append([])
         self.jumps.append([])
         return len(self.bytes) - 1
@@ -85,7 +108,11 @@ class _Builder:
                 return state
             case Repeat():
                 return self._repeat(tree, after)
-            case Anchor():
+            case Both() | Except():
+                if id(tree) not in self._combined:
+                    self._combined[id(tree)] = self._combine(tree)
+                return self._automaton(self._combined[id(tree)], after)
+            case Anchor() | Look():
                 state = self.new_state()
                 self.guards[state] = tree
                 self.jumps[state] = [after]
@@ -107,18 +134,19 @@ class _Builder:
                 break
         return entry
 
-    def _char_set(self, tree: CharSet, after: int) -> int:
-        """Build the byte sequences of a set; those with equal endings share the states of the endings."""
-        entry = self.new_state()
-        endings: dict[tuple[Range, ...], int] = {(): after}
-        for low, high in tree.ranges:
-            for sequence in byte_sequences(low, high):
-                self.bytes[entry].append((*sequence[0], self._ending(sequence[1:], endings)))
-        return entry
+    def _automaton(self, dfa: ByteDfa, after: int) -> int:
+        """Put in a whole automaton, whose final states are left without a byte."""
+        states = [self.new_state() for _ in range(len(dfa))]
+        for number, state in enumerate(states):
+            self.bytes[state] = [(low, high, states[target]) for low, high, target in dfa.edges(number)]
+            if dfa.final[number]:
+                self.jumps[state] = [after]
+        return states[dfa.start]
 
-    def _ending(self, sequence: tuple[Range, ...], endings: dict[tuple[Range, ...], int]) -> int:
-        if sequence not in endings:
+    def _char_set(self, tree: CharSet, after: int) -> int:
+        states = [after]
+        for edges in byte_graph(tree.ranges)[1:]:
             state = self.new_state()
-            self.bytes[state].append((*sequence[0], self._ending(sequence[1:], endings)))
-            endings[sequence] = state
-        return endings[sequence]
+            self.bytes[state] = [(low, high, states[node]) for low, high, node in edges]
+            states.append(state)
+        return states[-1]

@@ -1,21 +1,31 @@
-"""The places an automaton can be at with hope: assertions are resolved and dead ends removed, exactly."""
+"""The places an automaton can be at with hope, and how a text moves between them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sglc.automata.nfa import ByteEdge, Nfa, build_nfa
-from sglc.automata.regular import Ahead, Behind, Range, Regular
-from sglc.errors import ProgramError
+from sglc.automata.nfa import ByteEdge
+from sglc.automata.regular import Ahead, Behind
 
 START = 0
 """The entry that a text begins at."""
 
-_NEWLINE = 10
+Left = tuple[int, ...]
+"""Of each lookbehind, the state of the automaton that reads the text along."""
 
-_Place = tuple[int, Behind, Ahead]  # a state of the NFA, what went before it, what has been promised to follow
-_Reading = dict[_Place, list[tuple[int, int, _Place]]]
-_Jumps = dict[_Place, list[_Place]]
+Promises = frozenset[tuple[int, int]]
+"""Automata that lookaheads have started, by number, and their states: each has to be in a final one at the end."""
+
+
+class Place(NamedTuple):
+    """A state of the NFA, and what the assertions passed so far know of the text left of it and demand of the rest."""
+
+    state: int
+    behind: Behind
+    ahead: Ahead
+    left: Left = ()
+    promises: Promises = frozenset()
 
 
 class Positions:
@@ -25,125 +35,54 @@ class Positions:
     all those behind the entries that edges with this byte lead to. Immutable.
     """
 
+    __slots__ = ("_entries", "_jumps", "_numbers", "edges", "final", "is_empty")
+
     edges: list[tuple[ByteEdge, ...]]
     """Of each position: first byte, last byte, the entry that they lead to."""
 
     final: frozenset[int]
     """The positions where the text may end."""
 
-    def __init__(self, nfa: Nfa, reading: _Reading, jumps: _Jumps, live: set[_Place]) -> None:
-        kept = [place for place in reading if place in live and (reading[place] or place[0] == nfa.accept)]
-        entries = {_start(nfa): START}
+    is_empty: bool
+    """Whether no text at all is a member."""
+
+    def __init__(
+        self,
+        start: Hashable,
+        reading: Mapping[Any, Sequence[tuple[int, int, Any]]],
+        jumps: Mapping[Any, Sequence[Any]],
+        live: Collection[Any],
+        ends: Collection[Any],
+    ) -> None:
+        """Number the live ones of all places, which read bytes, move without one (`jumps`) or may end the text.
+
+        A place is anything that can be a key: a `Place`, or the mere state of an NFA without assertions.
+        """
+        kept = [place for place in reading if place in live and (reading[place] or place in ends)]
+        self.is_empty = start not in live
+        entries = {start: START}
         self.edges = []
         for place in kept:
             edges = reading[place]  # an edge to a dead place leads to no position: `entered_by` leaves it out
             self.edges.append(tuple((low, high, entries.setdefault(end, len(entries))) for low, high, end in edges))
-        self.final = frozenset(number for number, place in enumerate(kept) if place[0] == nfa.accept)
+        self.final = frozenset(number for number, place in enumerate(kept) if place in ends)
         self._numbers = {place: number for number, place in enumerate(kept)}
         self._entries = list(entries)
         self._jumps = jumps
 
     def entered_by(self, entries: Iterable[int]) -> frozenset[int]:
         """Return all positions that one can be at after entering by some entries."""
-        reached = _closure((self._entries[entry] for entry in entries), self._jumps)
+        reached: set[Hashable] = set()
+        pending = [self._entries[entry] for entry in entries]
+        while pending:
+            place = pending.pop()
+            if place not in reached:
+                reached.add(place)
+                pending.extend(self._jumps[place])
         return frozenset(self._numbers[place] for place in reached if place in self._numbers)
 
-
-def live_positions(tree: Regular, name: str) -> Positions:
-    """Return the live positions of a language, which errors call `name`.
-
-    Raises ProgramError for the empty language, Unsupported for one with too many states.
-    """
-    nfa = build_nfa(tree, name)
-    reading, jumps = _explore(nfa)
-    live = _can_finish(nfa, reading, jumps)
-    if _start(nfa) not in live:
-        raise ProgramError(f"{name}: found a language without any text; wanted one that some text belongs to")
-    return Positions(nfa, reading, jumps, live)
-
-
-def _start(nfa: Nfa) -> _Place:
-    return nfa.start, Behind.TEXT_START, Ahead.ANYTHING
-
-
-def _explore(nfa: Nfa) -> tuple[_Reading, _Jumps]:
-    """Return the edges of all places that can be reached, those with a byte and those without."""
-    reading: _Reading = {}
-    jumps: _Jumps = {}
-    minds_lines = nfa.minds_lines
-    pending = [_start(nfa)]
-    while pending:
-        place = pending.pop()
-        if place in reading:
-            continue
-        jumps[place] = list(_jumps_from(nfa, place))
-        reading[place] = list(_reads_from(nfa, place, minds_lines))
-        pending.extend(jumps[place])
-        pending.extend(target for _, _, target in reading[place])
-    return reading, jumps
-
-
-def _jumps_from(nfa: Nfa, place: _Place) -> Iterator[_Place]:
-    state, behind, ahead = place
-    guard = nfa.guards.get(state)
-    if guard is not None:
-        if behind < guard.behind:
-            return
-        ahead = max(ahead, guard.ahead)
-    for target in nfa.jumps[state]:
-        yield target, behind, ahead
-
-
-def _reads_from(nfa: Nfa, place: _Place, minds_lines: bool) -> Iterator[tuple[int, int, _Place]]:
-    """Yield the byte edges of a place that its promise allows, apart for a newline where lines matter."""
-    state, _, ahead = place
-    for low, high, target in nfa.bytes[state]:
-        newline = low <= _NEWLINE <= high
-        if ahead is Ahead.ANYTHING and not (newline and minds_lines):
-            yield low, high, (target, Behind.ANYTHING, Ahead.ANYTHING)
-            continue
-        if ahead is Ahead.ANYTHING:
-            for first, last in _around_newline(low, high):
-                yield first, last, (target, Behind.ANYTHING, Ahead.ANYTHING)
-        if newline and ahead is not Ahead.NOTHING:
-            behind = Behind.LINE_START if minds_lines else Behind.ANYTHING
-            promise = Ahead.NOTHING if ahead is Ahead.LAST_LINE_END else Ahead.ANYTHING
-            yield _NEWLINE, _NEWLINE, (target, behind, promise)
-
-
-def _around_newline(low: int, high: int) -> Iterator[Range]:
-    if low < _NEWLINE:
-        yield low, _NEWLINE - 1
-    if high > _NEWLINE:
-        yield _NEWLINE + 1, high
-
-
-def _can_finish(nfa: Nfa, reading: _Reading, jumps: _Jumps) -> set[_Place]:
-    """Return the places from which the accepting state can be reached, found backwards from it."""
-    before: dict[_Place, list[_Place]] = {}
-    for place, targets in jumps.items():
-        for target in targets:
-            before.setdefault(target, []).append(place)
-    for place, edges in reading.items():
-        for _, _, target in edges:
-            before.setdefault(target, []).append(place)
-    live: set[_Place] = set()
-    pending = [place for place in reading if place[0] == nfa.accept]
-    while pending:
-        place = pending.pop()
-        if place not in live:
-            live.add(place)
-            pending.extend(before.get(place, ()))
-    return live
-
-
-def _closure(places: Iterable[_Place], jumps: _Jumps) -> set[_Place]:
-    """Return the places that can be reached from some without reading a byte, themselves included."""
-    reached: set[_Place] = set()
-    pending = list(places)
-    while pending:
-        place = pending.pop()
-        if place not in reached:
-            reached.add(place)
-            pending.extend(jumps[place])
-    return reached
+    def after(self, state: Iterable[int], byte: int) -> frozenset[int]:
+        """Return the positions that a byte leads to from some; none where no member goes on with it."""
+        return self.entered_by(
+            entry for position in state for low, high, entry in self.edges[position] if low <= byte <= high
+        )

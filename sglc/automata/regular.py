@@ -71,11 +71,40 @@ class Anchor:
     ahead: Ahead = Ahead.ANYTHING
 
 
-Regular = CharSet | Concat | Either | Repeat | Anchor
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The empty text, at places where all of the text behind (`backward`: before) is in the body, or is not.
+
+    `(?=x)` has the body x and any text; `(?<=x)` has any text and x.
+    """
+
+    body: Regular
+    backward: bool = False
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """The texts of two languages at once; each side is read as a whole text of its own, anchors included."""
+
+    left: Regular
+    right: Regular
+
+
+@dataclass(frozen=True, slots=True)
+class Except:
+    """The texts of the left language that are not in the right one; each side is read as a whole text of its own."""
+
+    left: Regular
+    right: Regular
+
+
+Regular = CharSet | Concat | Either | Repeat | Anchor | Look | Both | Except
 
 EMPTY = Concat(())
 NOTHING = Either(())
 ANY_CHARACTER = CharSet(((0, MAX_CODE_POINT),))
+ANY_TEXT = Repeat(ANY_CHARACTER, 0, None)
 
 
 def char_set(ranges: Iterable[Range]) -> CharSet:
@@ -118,6 +147,78 @@ def either(*options: Regular) -> Regular:
 def optional(body: Regular) -> Regular:
     """Return the body or the empty text."""
     return either(body, EMPTY)
+
+
+def without_outer_anchors(tree: Regular) -> Regular:
+    """Return the same language of whole texts, without the anchors that hold at its two ends anyway."""
+    parts = list(tree.parts if isinstance(tree, Concat) else [tree])
+    first, last = 0, len(parts)
+    while first < last and isinstance(anchor := parts[first], Anchor) and anchor.ahead is Ahead.ANYTHING:
+        first += 1
+    while first < last and isinstance(anchor := parts[last - 1], Anchor) and anchor.behind is Behind.ANYTHING:
+        last -= 1
+    return tree if last - first == len(parts) else concat(*parts[first:last])
+
+
+def least_states(tree: Regular) -> int:
+    """Return a lower bound of the states that a tree needs, found without writing any repeat out.
+
+    Of options, which may share parts, only the largest counts; parts in front of different states never do.
+    """
+    known: dict[int, int] = {}
+
+    def count(tree: Regular) -> int:
+        match tree:
+            case Concat():
+                return sum(map(counted, tree.parts))
+            case Either():
+                return 1 + max(map(counted, tree.options), default=0)
+            case Repeat():
+                body = counted(tree.body)
+                return body * max(tree.least, tree.most or 0) + (tree.most or tree.least) - tree.least
+        return 1
+
+    def counted(tree: Regular) -> int:
+        if id(tree) not in known:
+            known[id(tree)] = count(tree)
+        return known[id(tree)]
+
+    try:
+        return count(tree)
+    except RecursionError:
+        return 0  # whoever walks the tree refuses it
+
+
+def looks_in(tree: Regular) -> list[Look]:
+    """Return the lookarounds of a tree, those inside others' bodies too."""
+    return [part for part in _parts(tree) if isinstance(part, Look)]
+
+
+def minds_left(tree: Regular) -> bool:
+    """Whether what lies left of a text may matter to a tree that begins there."""
+    return any(
+        (isinstance(part, Look) and part.backward) or (isinstance(part, Anchor) and part.behind is not Behind.ANYTHING)
+        for part in _parts(tree)
+    )
+
+
+def _parts(tree: Regular) -> Iterator[Regular]:
+    """Yield a tree and all of its parts, each once; not the sides of Both and Except, which are texts of their own."""
+    seen: set[int] = set()
+    pending = [tree]
+    while pending:
+        part = pending.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        yield part
+        match part:
+            case Look() | Repeat():
+                pending.append(part.body)
+            case Concat():
+                pending.extend(part.parts)
+            case Either():
+                pending.extend(part.options)
 
 
 def _gaps(ranges: Iterable[Range]) -> Iterator[Range]:

@@ -4,46 +4,56 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from sglc.automata.json_numbers import Bounds
 from sglc.errors import ProgramError, Unsupported
 
-_PROSE = ["title", "description", "$comment", "default", "example", "examples", "deprecated", "readOnly", "writeOnly"]
-ANNOTATIONS = frozenset([*_PROSE, "$schema", "$id", "$defs", "definitions", "discriminator"])
-"""Keywords that allow and forbid nothing by themselves."""
+TYPES = ("object", "array", "string", "number", "boolean", "null")
+"""The types of JSON values; `integer` is a part of `number`."""
 
-BOUNDS = frozenset(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"])
+BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+COMBINERS = ("$ref", "allOf", "anyOf", "oneOf", "not", "if", "enum", "const")
 
-KEYWORDS: dict[str, frozenset[str]] = {
-    "object": frozenset(["properties", "required", "additionalProperties"]),
-    "array": frozenset(["items", "prefixItems", "minItems", "maxItems"]),
-    "string": frozenset(["minLength", "maxLength", "pattern"]),
-    "integer": BOUNDS,
-    "number": BOUNDS,
-    "boolean": frozenset(),
-    "null": frozenset(),
-}
-"""The types, each with the keywords about it that are translated."""
+REFUSED = frozenset(
+    ["$dynamicRef", "$recursiveRef", "extends", "disallow", "divisibleBy", "minContains", "maxContains", "$data"]
+)
+"""Keywords of some draft that forbid something and are not translated. An unknown keyword is an annotation."""
 
-_MAX_BOUND = 10**15
+_MAX_EXPONENT = 300
+_MAX_COUNT = 10**9
 
 
 def read_bounds(schema: Mapping[str, Any], at: str) -> Bounds:
-    """Return the tightest bounds of a number; only whole ones are translated."""
-    ends = {name: _whole(schema[name], f"{at}/{name}") for name in BOUNDS & schema.keys()}
-    # of two equal bounds the open one is tighter, so it sorts last
-    low = max([(ends[n], n != "minimum") for n in ("minimum", "exclusiveMinimum") if n in ends], default=None)
-    high = min([(ends[n], n == "maximum") for n in ("maximum", "exclusiveMaximum") if n in ends], default=None)
-    return Bounds(low and low[0], high and high[0], bool(low and low[1]), bool(high and not high[1]))
+    """Return the tightest bounds of a number; draft 4's `exclusiveMinimum: true` makes `minimum` open."""
+    bounds = Bounds()
+    for name in BOUNDS:
+        value = schema.get(name)
+        if name not in schema or (name.startswith("exclusive") and isinstance(value, bool)):
+            continue
+        is_open = name.startswith("exclusive") or schema.get(f"exclusive{name.capitalize()}") is True
+        number = read_number(value, f"{at}/{name}")
+        is_low = name in ("minimum", "exclusiveMinimum")
+        one = Bounds(low=number, low_open=is_open) if is_low else Bounds(high=number, high_open=is_open)
+        bounds = bounds.tightened(one)
+    return bounds
 
 
-def _whole(value: Any, at: str) -> int:
+def read_number(value: Any, at: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise malformed(at, value, "a number")
-    if value != value // 1 or abs(value) > _MAX_BOUND:
-        raise unsupported(at, f"the bound {value!r}", "a whole number of at most 15 digits")
-    return int(value)
+    number = Decimal(value) if isinstance(value, int) else Decimal(repr(value))
+    if number and abs(number.adjusted()) > _MAX_EXPONENT:
+        raise unsupported(at, f"the number {value!r}", "one of at most 300 digits")
+    return number
+
+
+def read_divisor(schema: Mapping[str, Any], at: str) -> Decimal:
+    divisor = read_number(schema["multipleOf"], f"{at}/multipleOf")
+    if divisor <= 0:
+        raise malformed(f"{at}/multipleOf", schema["multipleOf"], "a number > 0")
+    return divisor
 
 
 def read_count(schema: Mapping[str, Any], name: str, at: str) -> int | None:
@@ -52,24 +62,46 @@ def read_count(schema: Mapping[str, Any], name: str, at: str) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1 or value < 0:
         raise malformed(f"{at}/{name}", value, "a whole number ≥ 0")
-    return int(value)
+    return min(int(value), _MAX_COUNT)
 
 
 def read_types(schema: Mapping[str, Any], at: str) -> list[str]:
-    """Return the types a schema names, or the one that its keywords are about."""
-    if "type" in schema:
-        types = schema["type"]
-        names = [types] if isinstance(types, str) else read_list(types, f"{at}/type", least=1)
-        for name in names:
-            if not isinstance(name, str) or name not in KEYWORDS:
-                raise malformed(f"{at}/type", name, f"one of {', '.join(KEYWORDS)}")
-        return names
-    for name in ("object", "array", "string", "number"):
-        if schema.keys() & KEYWORDS[name]:
-            return [name]
-    keywords = sorted(schema.keys() - ANNOTATIONS)
-    found = f"`{keywords[0]}` without a `type`" if keywords else "a schema without a type, which allows any JSON"
-    raise unsupported(at, found, "a `type`")
+    """Return the types a schema allows, all of them where it names none; with `number`, `integer` says nothing."""
+    if "type" not in schema:
+        return list(TYPES)
+    types = schema["type"]
+    names = [types] if isinstance(types, str) else read_list(types, f"{at}/type", least=1)
+    for name in names:
+        if not isinstance(name, str) or (name not in TYPES and name != "integer"):
+            raise malformed(f"{at}/type", name, f"one of {', '.join(TYPES)}, integer")
+    return [name for name in dict.fromkeys(names) if name != "integer" or "number" not in names]
+
+
+def read_names(value: Any, at: str) -> list[str]:
+    names = read_list(value, at, least=0)
+    for name in names:
+        if not isinstance(name, str):
+            raise malformed(at, name, "names of properties")
+    return list(dict.fromkeys(names))
+
+
+def read_text(schema: Mapping[str, Any], name: str, at: str, wanted: str) -> str:
+    if not isinstance(schema[name], str):
+        raise malformed(f"{at}/{name}", schema[name], wanted)
+    return str(schema[name])
+
+
+def read_map(schema: Mapping[str, Any], name: str, at: str) -> Mapping[str, Any]:
+    value = schema.get(name, {})
+    if not isinstance(value, Mapping):
+        raise malformed(f"{at}/{name}", value, "an object of schemas")
+    return value
+
+
+def read_list(value: Any, at: str, least: int) -> list[Any]:
+    if not isinstance(value, list) or len(value) < least:
+        raise malformed(at, value, "a list" if least == 0 else "a list with something in it")
+    return value
 
 
 def is_of(value: Any, types: Iterable[str]) -> bool:
@@ -90,18 +122,13 @@ def is_of(value: Any, types: Iterable[str]) -> bool:
     return "object" in types
 
 
-def read_list(value: Any, at: str, least: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) < least:
-        raise malformed(at, value, "a list" if least == 0 else "a list with something in it")
-    return value
-
-
 def pointer_step(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
 def malformed(at: str, found: Any, wanted: str) -> ProgramError:
-    return ProgramError(f"json_schema at {at}: found {json.dumps(found)}; wanted {wanted}")
+    shown = json.dumps(found)
+    return ProgramError(f"json_schema at {at}: found {shown[:200]}{'…' * (len(shown) > 200)}; wanted {wanted}")
 
 
 def unsupported(at: str, found: str, wanted: str) -> Unsupported:

@@ -3,110 +3,92 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from threading import Lock
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sglc.automata.byte_automaton import DEAD, ByteAutomaton, State
 from sglc.automata.constraint import Constraint
-from sglc.automata.languages import json_schema_positions, json_schema_text, regex_positions
-from sglc.automata.positions import Positions
-from sglc.automata.token_trie import TokenTrie, trie_of
+from sglc.automata.languages import json_schema_language, regex_language
+from sglc.automata.token_table import TokenTable
+from sglc.automata.vocabulary import Vocabulary
 
 MAX_KEPT_MASKS = 256
-MAX_KEPT_STATES = 20_000  # a row of each is 1 KiB
+MAX_PREPARED_STATES = 5_000
+"""States up to which the drafts of all of them are worked out ahead: about 20 µs each where something is forced."""
 
 Mask = npt.NDArray[np.bool_]
 
 
-def compile_regex(pattern: str, token_bytes: Sequence[bytes]) -> Constraint:
-    """Return the texts that match `pattern` as a whole, over the vocabulary `token_bytes` (must not change).
+def compile_regex(pattern: str, vocabulary: Vocabulary) -> Constraint:
+    """Return the texts that match `pattern` as a whole, over a vocabulary. Equal arguments give one constraint.
 
-    `token_bytes[i]` is what token i adds to the text, empty for special tokens. Equal arguments give one constraint.
     Raises ProgramError for an invalid pattern or an empty language, Unsupported for what is not regular or too large.
     """
-    return _compiled_regex(pattern, trie_of(token_bytes))
+    return _compiled_regex(pattern, vocabulary)
 
 
-def compile_json_schema(schema: str | Mapping[str, Any], token_bytes: Sequence[bytes]) -> Constraint:
-    """Return JSON texts, laid out as in `json_text`, that are valid under `schema`; otherwise as `compile_regex`."""
-    return _compiled_json_schema(json_schema_text(schema), trie_of(token_bytes))
-
-
-@lru_cache(maxsize=128)
-def _compiled_regex(pattern: str, trie: TokenTrie) -> TokenConstraint:
-    return TokenConstraint(regex_positions(pattern), trie)
+def compile_json_schema(schema: str, vocabulary: Vocabulary) -> Constraint:
+    """Return JSON texts that are valid under `schema`, JSON text itself; otherwise as `compile_regex`."""
+    return _compiled_json_schema(schema, vocabulary)
 
 
 @lru_cache(maxsize=128)
-def _compiled_json_schema(schema: str, trie: TokenTrie) -> TokenConstraint:
-    return TokenConstraint(json_schema_positions(schema), trie)
+def _compiled_regex(pattern: str, vocabulary: Vocabulary) -> TokenConstraint:
+    return TokenConstraint(TokenTable(regex_language(pattern), vocabulary))
+
+
+@lru_cache(maxsize=128)
+def _compiled_json_schema(schema: str, vocabulary: Vocabulary) -> TokenConstraint:
+    return TokenConstraint(TokenTable(json_schema_language(schema), vocabulary))
 
 
 class TokenConstraint:
-    """A `Constraint` whose masks are worked out when first asked for. Threads may share it."""
+    """A `Constraint` over a token table. Threads may share it."""
 
-    def __init__(self, positions: Positions, trie: TokenTrie) -> None:
-        self._automaton = ByteAutomaton(positions)
-        self._trie = trie
-        self._masks: OrderedDict[State, Mask] = OrderedDict()  # least recently used first
+    def __init__(self, table: TokenTable) -> None:
+        self._table = table
+        self._masks: OrderedDict[Hashable, Mask] = OrderedDict()  # least recently used first
         self._lock = Lock()
+        if table.whole is not None and len(table.whole.final) <= MAX_PREPARED_STATES:
+            table.prepare()
 
     @property
     def start(self) -> Hashable:
-        return self._automaton.start
+        return self._table.start
 
     def allowed(self, state: Hashable) -> Mask:
-        members = _checked(state)
         with self._lock:
-            mask = self._masks.get(members)
+            mask = self._masks.get(state)
             if mask is None:
-                mask = self._masks[members] = self._mask(members)
+                mask = self._masks[state] = self._unpacked(state)
                 if len(self._masks) > MAX_KEPT_MASKS:
                     self._masks.popitem(last=False)
             else:
-                self._masks.move_to_end(members)
+                self._masks.move_to_end(state)
             return mask
 
     def advance(self, state: Hashable, token_id: int) -> Hashable:
-        members = _checked(state)
-        text = self._trie.token_bytes[token_id] if 0 <= token_id < len(self._trie.token_bytes) else b""
-        with self._lock:
-            after = self._automaton.walk(members, text) if text else frozenset()
-        if not after:
+        after = self._table.next(state, token_id) if token_id >= 0 else None
+        if after is None:
+            tokens = self._table.vocabulary.tokens
+            text = tokens[token_id] if 0 <= token_id < len(tokens) else b""
             raise ValueError(f"token {token_id}: found bytes {text!r}; wanted a token that the constraint allows here")
         return after
 
     def draft(self, state: Hashable) -> Sequence[int]:
-        return ()
+        return self._table.draft(state)
 
     def may_end(self, state: Hashable) -> bool:
-        return self._automaton.accepts(_checked(state))
+        return self._table.is_final(state)
 
     def must_end(self, state: Hashable) -> bool:
-        return self._automaton.is_last(_checked(state))
+        return self._table.is_final(state) and not self._table.allowed(state).any()
 
-    def _mask(self, state: State) -> Mask:
-        """Walk all tokens at once, one byte a round; a token stays allowed while its prefix is alive."""
-        automaton, trie = self._automaton, self._trie
-        if len(automaton) > MAX_KEPT_STATES:
-            automaton.forget()
-        mask = np.zeros(len(trie.token_bytes), dtype=np.bool_)
-        reached = np.array([automaton.index(state)], dtype=np.int32)
-        for level in trie.levels:
-            reached = automaton.step_all(reached[level.parents], level.last_bytes)
-            if not reached.any():
-                break
-            mask[level.token_ids] = reached[level.token_prefixes] != DEAD
+    def _unpacked(self, state: Hashable) -> Mask:
+        row = self._table.allowed(state)
+        mask = np.unpackbits(row, count=self._table.vocabulary.width, bitorder="little").view(np.bool_)
         mask.flags.writeable = False
         return mask
-
-
-def _checked(state: Hashable) -> State:
-    if not isinstance(state, frozenset):
-        raise TypeError(f"state: found {state!r}; wanted one that `start` or `advance` returned")
-    return state

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from sglc.automata.regular import Range
 
@@ -18,6 +19,30 @@ def byte_sequences(low: int, high: int) -> Iterator[tuple[Range, ...]]:
     for first, last in _BANDS:
         if max(low, first) <= min(high, last):
             yield from _split(max(low, first), min(high, last))
+
+
+@lru_cache(maxsize=1024)
+def byte_graph(ranges: tuple[Range, ...]) -> tuple[tuple[tuple[int, int, int], ...], ...]:
+    """Return the smallest automaton of the encodings of some disjoint ranges of code points.
+
+    Of each node its edges: first byte, last byte, the node that they lead to. Node 0 is behind the character, the last
+    one before it.
+    """
+    nodes: list[tuple[tuple[int, int, int], ...]] = [()]
+    numbers: dict[tuple[tuple[int, int, int], ...], int] = {}
+
+    def node(sequences: Iterable[tuple[Range, ...]]) -> int:
+        rests: dict[Range, list[tuple[Range, ...]]] = {}  # first ranges are equal or disjoint
+        for sequence in sequences:
+            rests.setdefault(sequence[0], []).append(sequence[1:])
+        edges = tuple((low, high, node(rest) if rest[0] else 0) for (low, high), rest in rests.items())
+        if edges not in numbers:
+            numbers[edges] = len(nodes)
+            nodes.append(edges)
+        return numbers[edges]
+
+    node(sequence for low, high in ranges for sequence in byte_sequences(low, high))
+    return tuple(nodes)
 
 
 def _split(low: int, high: int) -> Iterator[tuple[Range, ...]]:

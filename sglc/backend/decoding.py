@@ -75,8 +75,8 @@ class Decode:
 
     def _constraint(self, engine: Engine) -> Constraint | None:
         if self.regex is not None:
-            return compile_regex(self.regex, engine.token_bytes)
-        return compile_json_schema(self.json_schema, engine.token_bytes) if self.json_schema is not None else None
+            return compile_regex(self.regex, engine.vocabulary)
+        return compile_json_schema(self.json_schema, engine.vocabulary) if self.json_schema is not None else None
 
 
 class _Asked(NamedTuple):

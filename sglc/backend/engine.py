@@ -8,12 +8,13 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Seq
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
+from sglc.automata.vocabulary import Vocabulary
 from sglc.backend.claim import Claim, Pin
 from sglc.backend.counters import Counters
 from sglc.backend.kv_pool import KvPool
@@ -102,7 +103,6 @@ class Engine:
         self._scheduler = Scheduler(self._pool, self._tree, self.counters, max_step_tokens, max_running)
         self._longest_drafted = self.model.max_length if drafts else None
         self._check = check
-        self.token_bytes = _padded(self.tokenizer.token_bytes, self.model.vocab_size)
         self._end_ids = self.model.eos_ids | self.tokenizer.eos_ids
         self.unconditional: dict[tuple[int, ...], Seq[TokenLogprob]] = {}  # what `Unconditional` knows of it
         self._arrivals = itertools.count()
@@ -153,6 +153,12 @@ class Engine:
     def twin(self, model: Model, tokenizer: Tokenizer) -> Engine:
         """Return an engine with the same settings on another model, and nothing in its cache."""
         return Engine(model, tokenizer=tokenizer, kv_tokens=self.kv_tokens, **self.settings)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that constraints are compiled for, as many as the model has logits."""
+        tokens = self.tokenizer.token_bytes[: self.model.vocab_size]
+        return Vocabulary(tokens, width=self.model.vocab_size, encode=self.tokenizer.encode)
 
     def flush_cache(self) -> bool:
         """Forget all cached KV that no running request uses; return True."""
@@ -344,12 +350,6 @@ class Engine:
             return []
         gone = {id(sequence) for sequence in over}
         return [s for s in drawn if s.length >= limit and id(s) not in gone]
-
-
-def _padded(token_bytes: Seq[bytes], vocab_size: int) -> Seq[bytes]:
-    """Return one entry per logit: models round their vocabulary up, and nothing has the ids behind its end."""
-    missing = vocab_size - len(token_bytes)
-    return [*token_bytes, *[b""] * missing] if missing > 0 else token_bytes
 
 
 def _deliver(events: Seq[tuple[Request, Event]]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from sglc.automata.languages import check_json_schema, check_regex, dtype_pattern
+from sglc.automata.languages import dtype_pattern, json_schema_language, regex_language
 from sglc.backend.choices import ChoicesSamplingMethod, token_length_normalized
 from sglc.backend.reasoning import check_model_type
 from sglc.errors import Location, ProgramError, SglcError, Unsupported, caller_location
@@ -318,11 +318,11 @@ def _constrained(
             if dtype in (int, float, "int", "float"):
                 changes["stop"] = (*_stops(changes.get("stop")), " ", "\n")
         if regex is not None:
-            check_regex(regex)
+            regex_language(regex)
         schema = json_schema
         if schema is not None:
             schema = schema if isinstance(schema, str) else _dump(schema)
-            check_json_schema(schema)
+            json_schema_language(schema)
     except SglcError as error:
         raise type(error)(error.message, location) from None
     except (ValueError, TypeError) as error:

@@ -7,7 +7,7 @@ from math import prod
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sglc.automata.utf8 import byte_sequences
+from sglc.automata.utf8 import byte_graph, byte_sequences
 
 EDGES = [0, 0x7F, 0x80, 0x7FF, 0x800, 0xFFF, 0x1000, 0xD7FF, 0xD800, 0xDFFF, 0xE000, 0xFFFF, 0x10000, 0x3FFFF, 0x10FFFF]
 near_edges = st.builds(
@@ -34,3 +34,20 @@ def test_sequences_are_the_encodings_of_the_range(one: int, other: int, probes: 
                 and all(first <= byte <= last for byte, (first, last) in zip(text, sequence, strict=True))
             ]
             assert len(matches) == (low <= code <= high)
+
+
+@given(st.lists(code_points, max_size=12), st.lists(code_points, max_size=20))
+def test_the_graph_of_some_ranges_reads_their_encodings(cuts: list[int], probes: list[int]) -> None:
+    edges = sorted(set(cuts))
+    ranges = tuple(zip(edges[::2], edges[1::2], strict=False))
+    graph = byte_graph(ranges)
+    for code in [*probes, *cuts]:
+        if not 0xD800 <= code <= 0xDFFF:
+            node = len(graph) - 1
+            for byte in chr(code).encode():
+                ways = [target for low, high, target in graph[node] if low <= byte <= high]
+                assert len(ways) <= 1  # deterministic
+                if not ways:
+                    break
+                node = ways[0]
+            assert (node == 0) == any(low <= code <= high for low, high in ranges)

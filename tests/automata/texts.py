@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from random import Random
 
 from sglc.automata.byte_automaton import ByteAutomaton, State
-from sglc.automata.languages import regex_positions
+from sglc.automata.languages import regex_language
 
 BYTES = [bytes([byte]) for byte in range(256)]
 
 
 def regex(pattern: str) -> ByteAutomaton:
-    return ByteAutomaton(regex_positions(pattern))
+    return ByteAutomaton(regex_language(pattern).positions)
 
 
 def accepts(automaton: ByteAutomaton, text: str) -> bool:

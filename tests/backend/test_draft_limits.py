@@ -21,7 +21,7 @@ from tests.drafting import RECORD, Drafting, Guess, continuations, forced_texts
 
 def forced(engine: Engine, text: str) -> Drafting:
     """Return the constraint that only a text meets, and that knows it."""
-    constraint = compile_regex(text, engine.token_bytes)
+    constraint = compile_regex(text, engine.vocabulary)
     return Drafting(constraint, lambda state: continuations(constraint, [engine.tokenizer.encode(text)]).get(state, []))
 
 
@@ -108,7 +108,7 @@ def test_canonical_drafts_spare_four_of_ten_passes(tmp_path: Path) -> None:
     trace.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     for right in (True, False):
         with closing(Engine(f"replay:{trace}", tokenizer=tokenizer, kv_tokens=400, check=True)) as engine:
-            constraint = compile_regex(RECORD, engine.token_bytes)
+            constraint = compile_regex(RECORD, engine.vocabulary)
             guess: Guess = forced_texts(constraint, tokenizer)
             if not right:  # another record's tokens: what is refused behind them is no harm
                 known = continuations(constraint, [tokenizer.encode(text) for text in RECORDS])

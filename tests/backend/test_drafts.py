@@ -123,14 +123,14 @@ class Plain:
         """Return what comes of the parameters of this name without drafts, at what cost, and constraints that draft."""
         if name not in self._said:
             with self.engine(drafts=False, kv_tokens=4096) as engine:
-                constraints = [compile_regex(RECORD, engine.token_bytes), compile_regex(WORDS, engine.token_bytes)]
+                constraints = [compile_regex(RECORD, engine.vocabulary), compile_regex(WORDS, engine.vocabulary)]
                 ends = ended(engine, [*constraints, None], WAYS[name])
                 assert engine.counters.drafted == engine.counters.accepted == 0
                 drafting: list[Constraint | None] = [None]
                 for place, constraint in reversed([*enumerate(constraints)]):
                     outputs = [end.tokens.tolist() for end in ends[place::3]]
                     known = continuations(constraint, outputs)
-                    drafting.insert(0, Drafting(constraint, unreliable(known, len(engine.token_bytes), seed)))
+                    drafting.insert(0, Drafting(constraint, unreliable(known, engine.vocabulary.width, seed)))
                 self._said[name] = ends, engine.counters.copy(), drafting
         return self._said[name]
 

@@ -106,7 +106,7 @@ def test_every_output_is_as_probable_as_without_drafts(pattern: str, monkeypatch
 
     monkeypatch.setattr(step_builder, "uniforms", drawn)
     with closing(Engine(ToyModel(tokenizer), tokenizer=tokenizer, kv_tokens=4096, check=True)) as engine:
-        constraint = compile_regex(pattern, engine.token_bytes)
+        constraint = compile_regex(pattern, engine.vocabulary)
         drafts: dict[Hashable, list[int]] = defaultdict(
             lambda: [random.randrange(3) for _ in range(random.randrange(5))]
         )

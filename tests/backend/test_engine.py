@@ -12,6 +12,7 @@ import pytest
 
 import sglc
 from sglc.automata.token_constraint import compile_regex
+from sglc.automata.vocabulary import Vocabulary
 from sglc.backend.engine import Engine
 from sglc.backend.random_stream import stream_key
 from sglc.backend.request import Completion, Finish
@@ -139,7 +140,7 @@ def test_streams_add_up_to_the_text(engine: Engine) -> None:
 
 
 def test_a_constraint_that_leaves_no_token_fails_alone(engine: Engine) -> None:
-    impossible = compile_regex("[0-9]+", [b""] * engine.model.vocab_size)
+    impossible = compile_regex("[0-9]+", Vocabulary([b""] * engine.model.vocab_size))
     mailbox = Mailbox()
     stuck = request(mailbox, PROMPT, constraint=impossible)
     fine = request(mailbox, PROMPT)
