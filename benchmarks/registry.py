@@ -26,6 +26,7 @@ BENCHMARKS = {
     "agents": "short calls of a small town's agents: seconds at -O2, at -O0, and of vLLM fed the same calls",
     "select": "choices: what they cost beside their prompts, seconds at -O2, at -O0 and of vLLM scoring each choice",
     "reorder": "unordered sections: what rows share in the order found, against the order written and GGR's",
+    "masks": "token masks: compiling a language, a token and the next row; against xgrammar, llguidance, outlines-core",
     "ragged": "one long prompt among many short ones: no padding to the longest",
 }
 """Name → what it measures. Each is a module of this package with `run(Options) -> Result`."""

@@ -103,7 +103,7 @@ class Peer:
 
     def load(self, setup: Setup, timeout: float = 600.0) -> str:
         """Load a checkpoint; return the peer's version. Raises PeerError."""
-        version: str = self._ask({"do": "load", **asdict(setup)}, timeout)["version"]
+        version: str = self.ask({"do": "load", **asdict(setup)}, timeout)["version"]
         return version
 
     def generate(
@@ -112,7 +112,7 @@ class Peer:
         """Answer calls from an empty cache. With `reuse`, cached KV serves calls that score, too. Raises PeerError."""
         described = [asdict(call) for call in calls]
         asked = {"do": "generate", "calls": described, "logprobs": logprobs, "reuse": reuse}
-        answers = Answers(**self._ask(asked, timeout))
+        answers = Answers(**self.ask(asked, timeout))
         for call, output in zip(calls, answers.outputs, strict=True):
             if call.score_from is None and len(output) != call.max_new_tokens:
                 raise PeerError(f"failed: found {len(output)} tokens; wanted {call.max_new_tokens}")
@@ -136,7 +136,8 @@ class Peer:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _ask(self, asked: dict[str, Any], timeout: float) -> dict[str, Any]:
+    def ask(self, asked: dict[str, Any], timeout: float = 600.0) -> dict[str, Any]:
+        """Send one object and return the answer. Raises PeerError."""
         self._signal(signal.SIGCONT)
         try:
             assert self._process.stdin is not None
