@@ -6,7 +6,8 @@
    bfloat16 before they meet the values. What is not a number stays so.
 
    A product instruction takes pairs of bfloat16, so a block is laid out anew in pairs: of dimensions for keys, of
-   positions for values. That costs a pass over the block and serves all rows of queries. */
+   positions for values. That costs a pass over the block and serves all rows of queries. Few rows leave little to do
+   but wait for memory, so the next block is fetched while the first of them are computed. */
 
 #include <immintrin.h>
 #include <math.h>
@@ -17,6 +18,7 @@
 #define LANES 16 /* floats of a register */
 #define BLOCK 256 /* keys at a time: with 64 dimensions both blocks and a row of scores stay in 1 MiB */
 #define ROWS 6 /* of queries at a time: 6 x 4 registers add up, 5 more hold what is multiplied */
+#define LINE 64 /* bytes that memory hands over at once */
 #define INLINE static inline __attribute__((always_inline))
 
 typedef uint16_t bfloat16;
@@ -109,15 +111,18 @@ static void pack_values(const bfloat16 *v, int64_t row, int64_t count, int64_t d
         }
 }
 
-/* to [rows, 16 * groups] (+)= x [rows, 2 * pairs] times y [groups][pairs][16][2]; what `to` holds counts if `add`. */
+/* to [rows, 16 * groups] (+)= x [rows, 2 * pairs] times y [groups][pairs][16][2]; what `to` holds counts if `add`.
+   Fetches four lines a pair from `ahead` on, where it is given: all multiplications of a block fetch the next one. */
 INLINE void multiply(const bfloat16 *x, int64_t x_row, const __m512i *y, int64_t pairs, float *to, int64_t to_row,
-                     const int rows, const int groups, const int add) {
+                     const int rows, const int groups, const int add, const char *ahead) {
     __m512 sums[ROWS][4];
     for (int m = 0; m < rows; m++)
         for (int g = 0; g < groups; g++)
             sums[m][g] = add ? _mm512_loadu_ps(to + m * to_row + g * LANES) : _mm512_setzero_ps();
     for (int64_t p = 0; p < pairs; p++) {
         __m512i column[4];
+        if (ahead)
+            for (int line = 0; line < 4; line++) _mm_prefetch(ahead + (4 * p + line) * LINE, _MM_HINT_T1);
         for (int g = 0; g < groups; g++) column[g] = y[g * pairs + p];
         for (int m = 0; m < rows; m++) {
             int32_t pair;
@@ -131,12 +136,14 @@ INLINE void multiply(const bfloat16 *x, int64_t x_row, const __m512i *y, int64_t
 }
 
 INLINE void multiply_all(const bfloat16 *x, int64_t x_row, const __m512i *y, int64_t pairs, float *to, int64_t to_row,
-                         int64_t columns, const int rows, const int add) {
+                         int64_t columns, const int rows, const int add, const char *ahead) {
     int64_t c = 0;
-    for (; c + 4 * LANES <= columns; c += 4 * LANES)
-        multiply(x, x_row, y + c / LANES * pairs, pairs, to + c, to_row, rows, 4, add);
+    for (; c + 4 * LANES <= columns; c += 4 * LANES) {
+        multiply(x, x_row, y + c / LANES * pairs, pairs, to + c, to_row, rows, 4, add, ahead);
+        if (ahead) ahead += 4 * LINE * pairs;
+    }
     for (; c < columns; c += LANES)
-        multiply(x, x_row, y + c / LANES * pairs, pairs, to + c, to_row, rows, 1, add);
+        multiply(x, x_row, y + c / LANES * pairs, pairs, to + c, to_row, rows, 1, add, NULL);
 }
 
 /* Scales a row of scores, hides what is hidden and what is no key; returns the greatest. */
@@ -159,9 +166,10 @@ INLINE float settle_row(float *scores, int64_t count, float scale, const float *
 
 /* Takes `count` keys more into what `rows` (at most ROWS) queries have. */
 INLINE void take_block(const int rows, const Attention *a, const Room *room, const bfloat16 *q, const float *hidden,
-                       int64_t hidden_first, int64_t count, float *out, float *peak, float *total) {
+                       int64_t hidden_first, int64_t count, float *out, float *peak, float *total, const bfloat16 *next_k,
+                       const bfloat16 *next_v) {
     int64_t width = (count + LANES - 1) / LANES * LANES, dim = a->value_dim;
-    multiply_all(q, a->q_row, room->keys, a->dim / 2, room->scores, BLOCK, width, rows, 0);
+    multiply_all(q, a->q_row, room->keys, a->dim / 2, room->scores, BLOCK, width, rows, 0, (const char *)next_k);
     for (int m = 0; m < rows; m++) {
         float *scores = room->scores + m * BLOCK, before = peak[m];
         float now = settle_row(scores, count, a->scale, hidden ? hidden + m * a->hidden_row : NULL, hidden_first);
@@ -182,7 +190,8 @@ INLINE void take_block(const int rows, const Attention *a, const Room *room, con
                 _mm512_storeu_ps(at, _mm512_mul_ps(_mm512_loadu_ps(at), _mm512_set1_ps(kept)));
             }
     }
-    multiply_all(room->weights, BLOCK, room->values, (count + 1) / 2, out, dim, dim, rows, 1);
+    multiply_all(room->weights, BLOCK, room->values, (count + 1) / 2, out, dim, dim, rows, 1,
+                 (const char *)next_v);
 }
 
 static void take_rows(const Attention *a, const Room *room, int64_t item, int64_t first, int64_t rows) {
@@ -193,20 +202,30 @@ static void take_rows(const Attention *a, const Room *room, int64_t item, int64_
         pack_keys(a->k + item * a->k_item + begin * a->k_row, a->k_row, count, a->dim, room->keys);
         pack_values(a->v + item * a->v_item + begin * a->v_row, a->v_row, count, a->value_dim, room->values);
         int64_t hidden_first = a->keys - a->last - begin;
+        const bfloat16 *next_k = NULL, *next_v = NULL; /* only where positions lie one behind the other */
+        if (begin + BLOCK < a->keys) {
+            if (a->k_row == a->dim) next_k = a->k + item * a->k_item + (begin + BLOCK) * a->k_row;
+            if (a->v_row == a->value_dim) next_v = a->v + item * a->v_item + (begin + BLOCK) * a->v_row;
+        } else if (item + 1 < a->items) {
+            if (a->k_row == a->dim) next_k = a->k + (item + 1) * a->k_item;
+            if (a->v_row == a->value_dim) next_v = a->v + (item + 1) * a->v_item;
+        }
         for (int64_t m = 0; m < rows; m += ROWS) {
             const bfloat16 *q = a->q + item * a->q_item + (first + m) * a->q_row;
             const float *hidden = NULL;
             if (a->hidden && hidden_first < count)
                 hidden = a->hidden + item * a->hidden_item + (first + m) * a->hidden_row;
             float *out = room->out + m * a->value_dim, *peak = room->peak + m, *total = room->total + m;
+#define TAKE(n) take_block(n, a, room, q, hidden, hidden_first, count, out, peak, total, next_k, next_v)
             switch (rows - m) { /* a constant number of rows, so that their sums stay in registers */
-                case 1: take_block(1, a, room, q, hidden, hidden_first, count, out, peak, total); break;
-                case 2: take_block(2, a, room, q, hidden, hidden_first, count, out, peak, total); break;
-                case 3: take_block(3, a, room, q, hidden, hidden_first, count, out, peak, total); break;
-                case 4: take_block(4, a, room, q, hidden, hidden_first, count, out, peak, total); break;
-                case 5: take_block(5, a, room, q, hidden, hidden_first, count, out, peak, total); break;
-                default: take_block(ROWS, a, room, q, hidden, hidden_first, count, out, peak, total);
+                case 1: TAKE(1); break;
+                case 2: TAKE(2); break;
+                case 3: TAKE(3); break;
+                case 4: TAKE(4); break;
+                case 5: TAKE(5); break;
+                default: TAKE(ROWS);
             }
+            next_k = next_v = NULL; /* it is on its way */
         }
     }
     for (int64_t m = 0; m < rows; m++) {
@@ -249,9 +268,10 @@ static int reserve(const Attention *a, int64_t rows, Room *room) {
 int sglc_cpu_attention(const Attention *a) {
     int64_t parts = a->items < a->threads ? (a->threads + a->items - 1) / a->items : 1; /* of an item's rows */
     int64_t height = (a->rows + parts - 1) / parts;
+    int64_t tasks = a->items * parts, run = tasks / (8 * a->threads) + 1; /* neighbours, so that fetching ahead helps */
     int failed = 0;
-#pragma omp parallel for num_threads(a->threads) schedule(dynamic) reduction(| : failed)
-    for (int64_t task = 0; task < a->items * parts; task++) {
+#pragma omp parallel for num_threads(a->threads) schedule(dynamic, run) reduction(| : failed)
+    for (int64_t task = 0; task < tasks; task++) {
         Room room;
         int64_t first = task % parts * height, rows = a->rows - first < height ? a->rows - first : height;
         if (rows <= 0) continue;
