@@ -36,10 +36,10 @@ typedef struct { /* strides count elements; the last dimension is dense */
 
 typedef struct { /* memory of one thread, for some rows of one item */
     __m512i *keys; /* [groups of 16 keys][pairs of dimensions][16 keys][2] */
-    __m512i *values; /* [groups of 16 dimensions][pairs of keys][16 dimensions][2] */
+    __m512i *values; /* [groups of 16 dimensions, as `pack_values` has them][pairs of keys][16 dimensions][2] */
     float *scores; /* [ROWS, BLOCK] */
     bfloat16 *weights; /* [ROWS, BLOCK] */
-    float *out, *peak, *total; /* [rows, E], [rows], [rows] */
+    float *out, *peak, *total; /* [rows, E] with dimensions in the order of `values`, [rows], [rows] */
 } Room;
 
 /* 2^x for x <= 0, within 2e-7 of it; NaN stays NaN because max returns its second argument then. */
@@ -82,12 +82,18 @@ INLINE void transpose(__m512i r[LANES]) {
     }
 }
 
+/* Fetches every second line of what comes after a block, `multiply` the others: memory is never left idle for long. */
+INLINE void fetch(const bfloat16 *ahead, int64_t at) {
+    if (ahead && at / (2 * LANES) % 2 == 0) _mm_prefetch((const char *)(ahead + at), _MM_HINT_T1);
+}
+
 /* Lays out `count` keys; those that a group of 16 lacks are zeros. */
-static void pack_keys(const bfloat16 *k, int64_t row, int64_t count, int64_t dim, __m512i *to) {
+static void pack_keys(const bfloat16 *k, int64_t row, int64_t count, int64_t dim, __m512i *to, const bfloat16 *ahead) {
     for (int64_t first = 0; first < count; first += LANES, to += dim / 2)
         for (int64_t d = 0; d < dim; d += 2 * LANES) {
             __m512i r[LANES];
             for (int64_t i = 0; i < LANES; i++) {
+                fetch(ahead, (first + i) * dim + d);
                 const bfloat16 *key = k + (first + i) * row + d;
                 r[i] = first + i < count ? _mm512_loadu_si512(key) : _mm512_setzero_si512();
             }
@@ -96,23 +102,34 @@ static void pack_keys(const bfloat16 *k, int64_t row, int64_t count, int64_t dim
         }
 }
 
-/* Lays out `count` values in (count + 1) / 2 pairs; a last one that lacks its neighbour has zeros. */
-static void pack_values(const bfloat16 *v, int64_t row, int64_t count, int64_t dim, __m512i *to) {
+/* Lays out `count` values in (count + 1) / 2 pairs; a last one that lacks its neighbour has zeros. Interleaving leaves
+   the dimensions 8b .. 8b + 3 of each 32 in one group and 8b + 4 .. 8b + 7 in the next; `in_order` undoes that. */
+static void pack_values(const bfloat16 *v, int64_t row, int64_t count, int64_t dim, __m512i *to,
+                        const bfloat16 *ahead) {
     int64_t pairs = (count + 1) / 2;
     for (int64_t p = 0; p < pairs; p++)
-        for (int64_t e = 0; e < dim; e += LANES) {
+        for (int64_t e = 0; e < dim; e += 2 * LANES) {
+            fetch(ahead, 2 * p * dim + e);
+            fetch(ahead, (2 * p + 1) * dim + e);
             const bfloat16 *value = v + 2 * p * row + e;
-            __m512i pair = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)value));
-            if (2 * p + 1 < count) {
-                __m512i next = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(value + row)));
-                pair = _mm512_or_si512(pair, _mm512_slli_epi32(next, 16));
-            }
-            to[e / LANES * pairs + p] = pair;
+            __m512i one = _mm512_loadu_si512(value), next = _mm512_setzero_si512();
+            if (2 * p + 1 < count) next = _mm512_loadu_si512(value + row);
+            to[e / LANES * pairs + p] = _mm512_unpacklo_epi16(one, next);
+            to[(e / LANES + 1) * pairs + p] = _mm512_unpackhi_epi16(one, next);
         }
 }
 
+/* Puts two groups of dimensions, as `pack_values` has them, in their order. */
+INLINE void in_order(__m512 *one, __m512 *next) {
+    const __m512i first = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+    const __m512i second = _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+    __m512 x = *one;
+    *one = _mm512_permutex2var_ps(x, first, *next);
+    *next = _mm512_permutex2var_ps(x, second, *next);
+}
+
 /* to [rows, 16 * groups] (+)= x [rows, 2 * pairs] times y [groups][pairs][16][2]; what `to` holds counts if `add`.
-   Fetches four lines a pair from `ahead` on, where it is given: all multiplications of a block fetch the next one. */
+   Fetches every second of four lines a pair from `ahead` on, where it is given. */
 INLINE void multiply(const bfloat16 *x, int64_t x_row, const __m512i *y, int64_t pairs, float *to, int64_t to_row,
                      const int rows, const int groups, const int add, const char *ahead) {
     __m512 sums[ROWS][4];
@@ -122,7 +139,7 @@ INLINE void multiply(const bfloat16 *x, int64_t x_row, const __m512i *y, int64_t
     for (int64_t p = 0; p < pairs; p++) {
         __m512i column[4];
         if (ahead)
-            for (int line = 0; line < 4; line++) _mm_prefetch(ahead + (4 * p + line) * LINE, _MM_HINT_T1);
+            for (int line = 1; line < 4; line += 2) _mm_prefetch(ahead + (4 * p + line) * LINE, _MM_HINT_T1);
         for (int g = 0; g < groups; g++) column[g] = y[g * pairs + p];
         for (int m = 0; m < rows; m++) {
             int32_t pair;
@@ -166,8 +183,8 @@ INLINE float settle_row(float *scores, int64_t count, float scale, const float *
 
 /* Takes `count` keys more into what `rows` (at most ROWS) queries have. */
 INLINE void take_block(const int rows, const Attention *a, const Room *room, const bfloat16 *q, const float *hidden,
-                       int64_t hidden_first, int64_t count, float *out, float *peak, float *total, const bfloat16 *next_k,
-                       const bfloat16 *next_v) {
+                       int64_t hidden_first, int64_t count, float *out, float *peak, float *total,
+                       const bfloat16 *next_k, const bfloat16 *next_v) {
     int64_t width = (count + LANES - 1) / LANES * LANES, dim = a->value_dim;
     multiply_all(q, a->q_row, room->keys, a->dim / 2, room->scores, BLOCK, width, rows, 0, (const char *)next_k);
     for (int m = 0; m < rows; m++) {
@@ -199,8 +216,6 @@ static void take_rows(const Attention *a, const Room *room, int64_t item, int64_
     for (int64_t m = 0; m < rows; m++) room->peak[m] = -INFINITY, room->total[m] = 0;
     for (int64_t begin = 0; begin < a->keys; begin += BLOCK) {
         int64_t count = a->keys - begin < BLOCK ? a->keys - begin : BLOCK;
-        pack_keys(a->k + item * a->k_item + begin * a->k_row, a->k_row, count, a->dim, room->keys);
-        pack_values(a->v + item * a->v_item + begin * a->v_row, a->v_row, count, a->value_dim, room->values);
         int64_t hidden_first = a->keys - a->last - begin;
         const bfloat16 *next_k = NULL, *next_v = NULL; /* only where positions lie one behind the other */
         if (begin + BLOCK < a->keys) {
@@ -210,6 +225,9 @@ static void take_rows(const Attention *a, const Room *room, int64_t item, int64_
             if (a->k_row == a->dim) next_k = a->k + (item + 1) * a->k_item;
             if (a->v_row == a->value_dim) next_v = a->v + (item + 1) * a->v_item;
         }
+        const bfloat16 *k = a->k + item * a->k_item + begin * a->k_row, *v = a->v + item * a->v_item + begin * a->v_row;
+        pack_keys(k, a->k_row, count, a->dim, room->keys, next_k);
+        pack_values(v, a->v_row, count, a->value_dim, room->values, next_v);
         for (int64_t m = 0; m < rows; m += ROWS) {
             const bfloat16 *q = a->q + item * a->q_item + (first + m) * a->q_row;
             const float *hidden = NULL;
@@ -230,13 +248,19 @@ static void take_rows(const Attention *a, const Room *room, int64_t item, int64_
     }
     for (int64_t m = 0; m < rows; m++) {
         int64_t row = item * a->rows + first + m;
-        for (int64_t e = 0; e < a->value_dim; e += LANES) {
-            __m512 x = _mm512_loadu_ps(room->out + m * a->value_dim + e);
-            x = _mm512_div_ps(x, _mm512_set1_ps(room->total[m]));
-            if (a->out)
-                _mm256_storeu_si256((__m256i *)(a->out + row * a->value_dim + e), (__m256i)_mm512_cvtneps_pbh(x));
-            else
-                _mm512_storeu_ps(a->wide_out + row * a->value_dim + e, x);
+        __m512 total = _mm512_set1_ps(room->total[m]);
+        for (int64_t e = 0; e < a->value_dim; e += 2 * LANES) {
+            const float *from = room->out + m * a->value_dim + e;
+            __m512 x[2] = {_mm512_loadu_ps(from), _mm512_loadu_ps(from + LANES)};
+            in_order(&x[0], &x[1]);
+            for (int64_t i = 0; i < 2; i++) {
+                x[i] = _mm512_div_ps(x[i], total);
+                int64_t at = row * a->value_dim + e + i * LANES;
+                if (a->out)
+                    _mm256_storeu_si256((__m256i *)(a->out + at), (__m256i)_mm512_cvtneps_pbh(x[i]));
+                else
+                    _mm512_storeu_ps(a->wide_out + at, x[i]);
+            }
         }
         if (a->lse) a->lse[row] = room->peak[m] + log2f(room->total[m]);
     }

@@ -50,7 +50,7 @@ class CpuAttention:
             q.dtype == k.dtype == v.dtype == torch.bfloat16
             and q.device.type == "cpu"
             and q.shape[-1] % 32 == 0
-            and v.shape[-1] % 16 == 0
+            and v.shape[-1] % 32 == 0
             and q.stride(-1) == k.stride(-1) == v.stride(-1) == 1
         )
 
