@@ -80,7 +80,11 @@ class Seats:
                 changes.take_over(before, after)
 
     def settle(self, changes: Changes) -> None:
-        """Move those at the end of each bank to seats that are free, and forget banks that nobody is on."""
+        """Move those at the end of each bank to seats that are free, and forget banks that nobody is on.
+
+        A bank that was left in the step in which it was joined is there for that step.
+        """
+        passed = {bank: self._capacity[bank] for _, (bank, _), _ in changes.taken_over}
         for bank, names in list(self._banks.items()):
             for place in [place for place, name in enumerate(names) if name is None]:
                 while names and names[-1] is None:
@@ -92,7 +96,7 @@ class Seats:
                 self._seats[name] = bank, place
             if not names:
                 del self._banks[bank], self._capacity[bank]
-        changes.capacity = dict(self._capacity)
+        changes.capacity = passed | self._capacity
 
     def check(self) -> None:
         """Raise AssertionError unless banks are full from the front, and everybody has one seat."""
