@@ -81,12 +81,12 @@ class Automaton:
         return len(data)
 
 
-def from_tree(tree: Regular, name: str) -> Automaton:
-    """Return the automaton of a language, which errors call `name`.
+def from_tree(tree: Regular, name: str, budget: Budget | None = None) -> Automaton:
+    """Return the automaton of a language, which errors call `name`; `budget` holds for all of its parts together.
 
     Raises Unsupported for one with too many states even before it is made deterministic.
     """
-    budget = Budget()
+    budget = budget or Budget()
     positions = live_positions(tree, name, budget)
     try:
         return Automaton(name, positions, determinize(positions, budget))

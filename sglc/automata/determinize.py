@@ -12,6 +12,8 @@ from sglc.automata.positions import START, Positions
 _ClassEdge = tuple[int, int]  # a set of byte classes as bits, the entry that they lead to
 _State = frozenset[int]
 
+_MAX_HELD = 4_000_000  # positions in all states together: about 300 MB
+
 
 def determinize(positions: Positions, budget: Budget) -> ByteDfa:
     """Return the minimal automaton of a language. Raises OverBudget."""
@@ -22,8 +24,10 @@ def determinize(positions: Positions, budget: Budget) -> ByteDfa:
     after: dict[_State, int] = {}  # entries → the state behind them
     dead = _number(frozenset(), states, numbers)
     rows: list[list[int]] = []
+    held = 0
     for state in states:
-        budget.check(len(states))
+        held += len(state)
+        budget.check(len(states) if held <= _MAX_HELD else budget.states + 1)
         row = [dead] * classes_of.width
         for bits, entries in _pieces(edge for position in state for edge in edges[position]):
             target = after.get(entries)

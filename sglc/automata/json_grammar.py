@@ -6,6 +6,7 @@ punctuation with the white space that belongs to it.
 
 from __future__ import annotations
 
+from sglc.automata.budget import Budget
 from sglc.automata.json_layout import Layout
 from sglc.automata.lark_terminals import Terminals
 from sglc.automata.regular import Regular
@@ -21,9 +22,10 @@ _MAX_MEMBERS = 1_500  # llguidance follows chains of rules on its stack
 class GrammarBuilder:
     """Builds parts as lark text; rules are written when needs are first met."""
 
-    def __init__(self, plans: Planned, layout: Layout) -> None:
+    def __init__(self, plans: Planned, layout: Layout, budget: Budget) -> None:
+        """Begin with plans. Writing raises OverBudget once the budget is spent."""
         self._plans, self._layout = plans, layout
-        self._terminals = Terminals()
+        self._terminals = Terminals(budget)
         self._rules: dict[str, str] = {}
         self._needs: dict[Need, str] = {}
         self._pending: list[Need] = []

@@ -2,8 +2,9 @@
 
 Objects have the keys of `properties` first, in that order, then any others that are allowed. So every text is valid,
 but a valid text whose keys come in another order is not in the language. What is regular as written is served by our
-own tables; where JSON may nest without bound (`{}`, open objects, recursion) a grammar is handed to llguidance. A
-keyword that can't be translated exactly is refused with its place.
+own tables; where JSON may nest without bound (`{}`, open objects, recursion), or where the tables would go beyond the
+budget that holds over a whole schema, a grammar is handed to llguidance. A keyword that can't be translated exactly is
+refused with its place.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from sglc.automata.automaton import Automaton, from_tree
+from sglc.automata.budget import Budget, OverBudget
 from sglc.automata.context_free import ContextFree
 from sglc.automata.json_grammar import GrammarBuilder
 from sglc.automata.json_layout import Layout
@@ -28,6 +30,7 @@ from sglc.automata.schema_shapes import Claim, Need
 from sglc.errors import ProgramError, Unsupported
 
 _MAX_NESTED = 300  # each name's tail lies inside the one before, as deep as Python's stack allows
+_GRAMMAR_SECONDS = 1.0  # for llguidance's grammar, where our own tables have taken all the time
 _ROOT: Need = frozenset([Claim("is", "#")])
 
 
@@ -39,7 +42,7 @@ def compile_json_schema(schema: Any, whitespace: str = "spaces", closed: bool = 
     `closed` leaves out what a schema allows but does not describe: members beyond `properties`, items beyond
     `prefixItems`; so most schemas become regular.
     Raises ProgramError for a malformed schema or one that no value is valid under, Unsupported for a keyword that is
-    not translated; both with the JSON pointer.
+    not translated and for a schema too large or too tangled to serve; both with the JSON pointer.
     """
     if whitespace not in WHITESPACE:
         raise ProgramError(f"whitespace: found {whitespace!r}; wanted one of {', '.join(WHITESPACE)}")
@@ -48,23 +51,41 @@ def compile_json_schema(schema: Any, whitespace: str = "spaces", closed: bool = 
 
 @lru_cache(maxsize=128)
 def _compiled(text: str, whitespace: str, closed: bool) -> Automaton | ContextFree:
-    plans = _located(parse_schema_text(text), closed)
-    layout = Layout(WHITESPACE[whitespace])
+    schema, budget = parse_schema_text(text), Budget()
     try:
-        if _is_regular(plans):
-            try:
-                return from_tree(_TreeBuilder(plans, layout).value(_ROOT), "json_schema")
-            except Unsupported as error:  # too many states: llguidance works them out one by one
-                too_large = error
-            try:
-                return ContextFree(GrammarBuilder(plans, layout).grammar(_ROOT), "json_schema")
-            except Unsupported:
-                raise too_large from None
-        return ContextFree(GrammarBuilder(plans, layout).grammar(_ROOT), "json_schema")
+        return _served(_plans(schema, closed, budget), Layout(WHITESPACE[whitespace]), budget)
     except OpenClaim as claim:
-        raise _endless(claim) from None
+        raise unsupported(
+            str(claim), "a schema that refers to itself for the same value", "references that end"
+        ) from None
+    except OverBudget as over:
+        found = f"schemas that take over {budget.seconds:g} s to put together"
+        raise unsupported(str(over) or "#", found, "fewer or simpler ones") from None
     except RecursionError:
         raise _too_deep() from None
+
+
+def _served(plans: Planned, layout: Layout, budget: Budget) -> Automaton | ContextFree:
+    """Return the texts of plans in our own tables where they are regular and within the budget."""
+    if not _is_regular(plans):
+        return _context_free(plans, layout, budget)
+    found: Automaton | Unsupported
+    try:
+        found = from_tree(_TreeBuilder(plans, layout).value(_ROOT), "json_schema", budget)
+    except Unsupported as error:
+        found = error
+    if isinstance(found, Automaton) and found.dfa is not None:
+        return found
+    try:  # too many states: llguidance works them out one by one, and quicker than we do
+        return _context_free(plans, layout, Budget(seconds=_GRAMMAR_SECONDS))
+    except (Unsupported, OverBudget):
+        if isinstance(found, Unsupported):
+            raise found from None
+        return found
+
+
+def _context_free(plans: Planned, layout: Layout, budget: Budget) -> ContextFree:
+    return ContextFree(GrammarBuilder(plans, layout, budget).grammar(_ROOT), "json_schema")
 
 
 def schema_text(schema: Any) -> str:
@@ -103,17 +124,12 @@ def _schema_of_type(kind: type) -> Any:
     raise ProgramError(f"json_schema: found the class {kind.__name__}; wanted a pydantic model or a dataclass")
 
 
-def _located(schema: Any, closed: bool) -> Planned:
+def _plans(schema: Any, closed: bool, budget: Budget) -> Planned:
     """Return the plans of a schema, the whole of which can be met."""
-    try:
-        plans: Planned = Plans(SchemaDocument(schema))
-        plans = ClosedPlans(plans) if closed else plans
-        if not plans.of(_ROOT):
-            raise ProgramError("json_schema at #: found a language without any text; wanted one that a value can meet")
-    except OpenClaim as claim:
-        raise _endless(claim) from None
-    except RecursionError:
-        raise _too_deep() from None
+    plans: Planned = Plans(SchemaDocument(schema), budget)
+    plans = ClosedPlans(plans) if closed else plans
+    if not plans.of(_ROOT):
+        raise ProgramError("json_schema at #: found a language without any text; wanted one that a value can meet")
     return plans
 
 
@@ -181,10 +197,6 @@ class _TreeBuilder:
                 raise unsupported("#", f"an object of more than {_MAX_NESTED} names", "fewer for a table")
             self._values[need] = either(*(self._layout.write(plan, self) for plan in plans))
         return self._values[need]
-
-
-def _endless(claim: OpenClaim) -> Unsupported:
-    return unsupported(str(claim), "a schema that refers to itself for the same value", "references that end")
 
 
 def _too_deep() -> Unsupported:

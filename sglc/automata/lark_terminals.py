@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from sglc.automata.budget import Budget
 from sglc.automata.regular import (
     ANY_CHARACTER,
     Anchor,
@@ -23,17 +26,22 @@ _SURROGATES = (0xD800, 0xDFFF)
 class Terminals:
     """The terminals of one grammar; equal languages share one. `lines` are their definitions."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget | None = None) -> None:
+        """Begin without terminals. With a budget, naming one raises OverBudget once it is spent."""
+        self._budget = budget
         self.lines: list[str] = []
         self._names: dict[Regular, str] = {}
 
     def name(self, tree: Regular) -> str:
         """Return the terminal of a language. Raises Unsupported for one with assertions."""
-        if tree not in self._names:
+        name = self._names.get(tree)  # looked up once: the hash of a large tree takes time
+        if name is None:
+            if self._budget is not None:
+                self._budget.check(0)
             body = self._expression(tree)  # first, because it defines what it uses
-            self._names[tree] = f"T{len(self._names)}"
-            self.lines.append(f"{self._names[tree]}: {body}")
-        return self._names[tree]
+            name = self._names[tree] = f"T{len(self.lines)}"
+            self.lines.append(f"{name}: {body}")
+        return name
 
     def _expression(self, tree: Regular) -> str:
         """Return a terminal's right side; only where sets of texts are combined is it more than one regex."""
@@ -89,6 +97,7 @@ def _regex(tree: Regular) -> str:
     raise _assertion()
 
 
+@lru_cache(maxsize=4096)
 def _char_class(chars: CharSet) -> str:
     if chars == ANY_CHARACTER:
         return r"[\x{0}-\x{10FFFF}]"

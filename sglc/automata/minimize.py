@@ -18,7 +18,7 @@ def canonical(classes: Sequence[int], rows: Rows, final: Sequence[bool], start: 
 
     Raises OverBudget when time is up. Time is about states × classes × the rounds in which states are told apart.
     """
-    before = _sources(rows)
+    before = _sources(rows, budget)
     distances = distances_to_end(before, final)
     if distances[start] is None:
         return ByteDfa(np.zeros(256, np.uint8), np.zeros((1, 1), np.int32), np.zeros(1, np.bool_), DEAD)
@@ -56,9 +56,9 @@ def merge_classes(classes: Sequence[int], rows: Rows) -> tuple[list[int], list[t
     return [merged[number] for number in classes], list(zip(*numbers, strict=True))
 
 
-def _sources(rows: Rows) -> list[list[int]]:
+def _sources(rows: Rows, budget: Budget) -> list[list[int]]:
     before: list[list[int]] = [[] for _ in rows]
-    for state, row in enumerate(rows):
+    for state, row in enumerate(budget.paced(rows)):
         for target in set(row):
             before[target].append(state)
     return before
@@ -80,9 +80,8 @@ def _refine(rows: Rows, before: Sequence[Sequence[int]], distances: Sequence[int
     touched: Iterable[int] = range(len(blocks))
     get_block = blocks.__getitem__
     while touched:
-        budget.check(0)
         parts: dict[int, dict[tuple[int, ...], list[int]]] = {}
-        for state in touched:
+        for state in budget.paced(touched):
             if sizes[blocks[state]] > 1:
                 behind = tuple(map(get_block, rows[state]))
                 parts.setdefault(blocks[state], {}).setdefault(behind, []).append(state)

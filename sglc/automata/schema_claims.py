@@ -9,6 +9,7 @@ from functools import reduce
 from itertools import combinations
 from typing import Any
 
+from sglc.automata.budget import Budget
 from sglc.automata.json_numbers import Bounds
 from sglc.automata.schema_document import SchemaDocument
 from sglc.automata.schema_keywords import REFUSED, malformed, pointer_step, read_list, unsupported
@@ -34,6 +35,7 @@ from sglc.automata.schema_types import denials, typed_shapes
 
 _MAX_SHAPES = 2_000
 _MAX_WORK = 400_000
+_MAX_CHARACTERS = 300_000  # of listed values: each is a state
 
 
 class OpenClaim(Exception):
@@ -43,8 +45,10 @@ class OpenClaim(Exception):
 class Claims:
     """The shapes of one document's claims, worked out when asked for and kept."""
 
-    def __init__(self, document: SchemaDocument, is_possible: Callable[[Shape], bool]) -> None:
+    def __init__(self, document: SchemaDocument, is_possible: Callable[[Shape], bool], budget: Budget) -> None:
+        """Begin with a document. Whatever is asked later raises OverBudget, with a place, once the budget is spent."""
         self.document = document
+        self._budget = budget
         self._is_possible = is_possible
         self._unions: dict[Need, Union] = {}
         self._claims: dict[Claim, Union] = {}
@@ -64,6 +68,7 @@ class Claims:
             return self._claims[claim]
         if claim in self._open:
             raise OpenClaim(claim.place)
+        self._budget.check(0, claim.place)
         self._open.add(claim)
         try:
             self._claims[claim] = self._read(claim)
@@ -86,6 +91,7 @@ class Claims:
         return reduce(lambda left, right: self._both(left, right, place), unions, EVERYTHING)
 
     def _both(self, left: Union, right: Union, place: str) -> Union:
+        self._budget.check(0, place)
         self._work += len(left) * len(right)
         pairs = (intersect(one, other) for one in left for other in right)
         union = tuple(dict.fromkeys(shape for shape in pairs if shape is not None))
@@ -213,6 +219,10 @@ class Claims:
                 case _:
                     needs = {k: frozenset([Claim("const", f"{place}/{pointer_step(k)}")]) for k in value}
                     shapes.append(Object(place, (Members(needs, (), NEVER),), tuple(value)))
+        if sum(map(len, texts)) + sum(map(len, numbers)) > _MAX_CHARACTERS:
+            raise unsupported(
+                values[0][0], f"values of more than {_MAX_CHARACTERS:,} characters", "fewer or shorter ones"
+            )
         if texts:
             shapes.append(String(values=tuple(dict.fromkeys(texts))))
         if numbers:

@@ -8,7 +8,9 @@ from decimal import Decimal
 from itertools import product
 from typing import Protocol
 
-from sglc.automata.json_scalars import holds, is_void, number_tree, string_content, string_tree
+from sglc.automata.budget import Budget
+from sglc.automata.json_scalars import number_tree
+from sglc.automata.json_strings import Strings
 from sglc.automata.regular import Both, Except, Regular, either, literal
 from sglc.automata.schema_claims import Claims, OpenClaim
 from sglc.automata.schema_document import SchemaDocument
@@ -31,6 +33,7 @@ from sglc.automata.schema_shapes import (
 from sglc.errors import Unsupported
 
 _MAX_PATTERNS = 4  # of these every combination is looked at; more have to be disjoint
+_MAX_COUNTED = 200  # names whose number an automaton counts: every one at every count is a state
 _MAX_UNIQUE = 6  # distinct values whose subsets an automaton may remember
 
 
@@ -97,8 +100,10 @@ class Planned(Protocol):
 class Plans:
     """The plans of one document's needs. A need without any plan can't be met."""
 
-    def __init__(self, document: SchemaDocument) -> None:
-        self._claims = Claims(document, self.is_possible)
+    def __init__(self, document: SchemaDocument, budget: Budget) -> None:
+        """Begin with a document. Whatever is asked later raises OverBudget once the budget is spent."""
+        self._claims = Claims(document, self.is_possible, budget)
+        self._strings = Strings(budget)
         self._plans: dict[Need, tuple[Plan, ...]] = {}
         self._open: set[Need] = set()
 
@@ -137,7 +142,7 @@ class Plans:
             case Number():
                 return _scalar(number_tree(shape))
             case String():
-                return _scalar(string_tree(shape))
+                return _scalar(self._strings.tree(shape))
             case Array():
                 return self._array(shape)
             case _:
@@ -186,7 +191,7 @@ class Plans:
                     trees += [literal(str(value).lower()) for value in sorted(part.values)]
                 case String(values=tuple() as texts):
                     kept = (String(part.least, part.most, part.languages, part.excluded, (text,)) for text in texts)
-                    trees += [tree for one in kept if (tree := string_tree(one)) is not None]
+                    trees += [tree for one in kept if (tree := self._strings.tree(one)) is not None]
                 case Number(values=tuple() as texts):
                     by_value: dict[Decimal, list[Regular]] = {}
                     for text in texts:
@@ -204,12 +209,13 @@ class Plans:
         names = list(dict.fromkeys([*(name for rule in shape.rules for name in rule.properties), *shape.required]))
         wanted = set(shape.required)
         allowed = self._names(shape)
+        languages = [Language("names", tree) for tree in allowed or ()]
         if allowed is not None and not allowed:
             return None if wanted or shape.least else ObjectPlan((), (), 0, 0)
         members = []
         for name in names:
-            need = _united(_member_need(rule, name) for rule in shape.rules)
-            if allowed is not None and not any(holds(Language("names", tree), name) for tree in allowed):
+            need = _united(self._member_need(rule, name) for rule in shape.rules)
+            if allowed is not None and not any(self._strings.holds(language, name) for language in languages):
                 need = NEVER
             if self.can_be_met(need):
                 members.append(Member(name, need, name in wanted))
@@ -225,6 +231,12 @@ class Plans:
         if most is not None and most < needed:
             return None
         least = 0 if least <= needed else least
+        if (least or most is not None) and len(members) > _MAX_COUNTED:
+            raise unsupported(
+                f"{shape.place}/{'minProperties' if least else 'maxProperties'}",
+                f"a count of members beside {len(members)} names",
+                f"at most {_MAX_COUNTED} names",
+            )
         if extras and least > len(members) + 1:
             raise unsupported(
                 f"{shape.place}/minProperties",
@@ -238,23 +250,40 @@ class Plans:
         if not shape.names:
             return None
         strings = [part for part in self._claims.union(shape.names) if isinstance(part, String)]
-        return None if String() in strings else [tree for part in strings if (tree := string_content(part)) is not None]
+        if String() in strings:
+            return None
+        return [tree for part in strings if (tree := self._strings.content(part)) is not None]
 
     def _extras(self, shape: Object, names: list[str], allowed: list[Regular] | None) -> tuple[Extra, ...]:
         """Return the members beyond the named ones, by which patterns their names match."""
         patterns = list(dict.fromkeys(language for rule in shape.rules for language, _ in rule.patterns))
         found: dict[Need, list[Regular | None]] = {}
-        for matched in _combinations(patterns, shape.place):
+        for matched in self._combinations(patterns, shape.place):
             need = _united(_extra_need(rule, matched) for rule in shape.rules)
             if not self.can_be_met(need):
                 continue
             key = _key_tree(matched, [p for p in patterns if p not in matched], names, allowed)
-            if key is None or not is_void(key):
+            if key is None or not self._strings.is_void(key):
                 found.setdefault(need, []).append(key)
         return tuple(
             Extra(None if None in keys else either(*(key for key in keys if key is not None)), need)
             for need, keys in found.items()
         )
+
+    def _member_need(self, rule: Members, name: str) -> Need:
+        asked = [rule.properties[name]] if name in rule.properties else []
+        asked += [need for language, need in rule.patterns if self._strings.holds(language, name)]
+        return _united(asked) if asked else rule.rest
+
+    def _combinations(self, patterns: list[Language], place: str) -> list[tuple[Language, ...]]:
+        """Return the sets of patterns that one name may match."""
+        if len(patterns) <= _MAX_PATTERNS:
+            choices = product(*([(), (pattern,)] for pattern in patterns))
+            return [tuple(language for part in choice for language in part) for choice in choices]
+        for number, pattern in enumerate(patterns):
+            if not all(self._strings.is_void(Both(pattern.tree, other.tree)) for other in patterns[:number]):
+                raise unsupported(f"{place}/patternProperties", "many patterns that overlap", "disjoint ones")
+        return [(), *((pattern,) for pattern in patterns)]
 
 
 class ClosedPlans:
@@ -297,12 +326,6 @@ def _united(needs: Iterable[Need]) -> Need:
     return NEVER if united >= NEVER else united  # type: ignore[return-value]
 
 
-def _member_need(rule: Members, name: str) -> Need:
-    asked = [rule.properties[name]] if name in rule.properties else []
-    asked += [need for language, need in rule.patterns if holds(language, name)]
-    return _united(asked) if asked else rule.rest
-
-
 def _extra_need(rule: Members, matched: tuple[Language, ...]) -> Need:
     asked = [need for language, need in rule.patterns if language in matched]
     return _united(asked) if asked else rule.rest
@@ -319,14 +342,3 @@ def _key_tree(
     if not others:
         return tree
     return Except(ANYTHING if tree is None else tree, either(*others))
-
-
-def _combinations(patterns: list[Language], place: str) -> list[tuple[Language, ...]]:
-    """Return the sets of patterns that one name may match."""
-    if len(patterns) <= _MAX_PATTERNS:
-        choices = product(*([(), (pattern,)] for pattern in patterns))
-        return [tuple(language for part in choice for language in part) for choice in choices]
-    for number, pattern in enumerate(patterns):
-        if not all(is_void(Both(pattern.tree, other.tree)) for other in patterns[:number]):
-            raise unsupported(f"{place}/patternProperties", "many patterns that overlap", "disjoint ones")
-    return [(), *((pattern,) for pattern in patterns)]
