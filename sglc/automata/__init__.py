@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sglc.automata.automaton import Automaton, compile_regex
+    from sglc.automata.grammar import compile_grammar
     from sglc.automata.json_schema import compile_json_schema
     from sglc.automata.token_table import TokenTable
     from sglc.automata.vocabulary import Vocabulary
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
 _ROOMS = {
     "Automaton": "automaton",
     "compile_regex": "automaton",
+    "compile_grammar": "grammar",
     "compile_json_schema": "json_schema",
     "TokenTable": "token_table",
     "Vocabulary": "vocabulary",
 }
 
-__all__ = ["Automaton", "TokenTable", "Vocabulary", "compile_json_schema", "compile_regex"]
+__all__ = ["Automaton", "TokenTable", "Vocabulary", "compile_grammar", "compile_json_schema", "compile_regex"]
 
 
 def __getattr__(name: str) -> Any:

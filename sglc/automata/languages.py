@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from sglc.automata.json_text import STRING
 from sglc.errors import ProgramError
@@ -43,8 +44,22 @@ def regex_language(pattern: str) -> Automaton:
     return automaton
 
 
+def json_schema_text(schema: str | Mapping[str, Any] | type) -> str:
+    """Return a schema as JSON text: that of Python values, of a pydantic model or of a dataclass."""
+    from sglc.automata.json_schema import schema_text
+
+    return schema if isinstance(schema, str) else schema_text(schema)
+
+
 def json_schema_language(schema: str) -> Automaton | ContextFree:
     """Return the JSON texts that are valid under `schema`, JSON text itself; otherwise as `regex_language`."""
     from sglc.automata.json_schema import compile_json_schema
 
     return compile_json_schema(schema)
+
+
+def grammar_language(grammar: str) -> Automaton | ContextFree:
+    """Return the texts that a grammar in lark's syntax derives; otherwise as `regex_language`."""
+    from sglc.automata.grammar import compile_grammar
+
+    return compile_grammar(grammar)

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import Any, Protocol
 
 from sglc.automata.automaton import Automaton
+from sglc.automata.byte_dfa import ByteDfa
 from sglc.automata.byte_steps import DfaSteps, PositionSteps
 from sglc.automata.forced_tokens import spelled, whole_characters
 from sglc.automata.on_demand_rows import OnDemandRows
@@ -43,10 +44,14 @@ class TokenTable:
     whole: WholeTable | None
     """The arrays, for what is worked out ahead."""
 
+    dfa: ByteDfa | None
+    """The automaton over bytes, for what is worked out as a whole."""
+
     def __init__(self, automaton: Automaton | MatchedAutomaton, vocabulary: Vocabulary) -> None:
         self.name = automaton.name
         self.vocabulary = vocabulary
         self.whole = None
+        self.dfa = automaton.dfa if isinstance(automaton, Automaton) else None
         self._states: TokenStates
         if not isinstance(automaton, Automaton):
             self._states = automaton.states(vocabulary)

@@ -216,7 +216,7 @@ class _Walk:
         except SglcError:
             params = question.params
             cost.left = True
-        cost.left |= bool(question.regex or question.json_schema)  # which may leave no way on
+        cost.left |= question.constrained  # which may leave no way on
         new, size = params.max_new_tokens, self._limits.text_of_token * params.max_new_tokens
         before = values[instruction.source].rest()
         asked = self._asked(before, cost)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sglc.automata.constraint import Constraint
-from sglc.automata.token_constraint import compile_json_schema, compile_regex
+from sglc.automata.token_constraint import TokenConstraint, compile_grammar, compile_json_schema, compile_regex
+from sglc.automata.token_limits import check_reach, most_tokens, whole_texts
 from sglc.backend.asking import Asking, Origin
 from sglc.backend.prompt import Prompt
 from sglc.backend.random_stream import stream_key
@@ -26,11 +27,24 @@ class Decode:
     """A generation but for its prompt: the same for all rows that come to it, on one engine.
 
     `site` names its random stream. `in_message`: the end of an assistant's message ends it. `reasoning` names the kind
-    of thinking model whose thoughts are taken out. `regex` and `json_schema` exclude each other. `shared`: an answer is
-    good for all that ask the same.
+    of thinking model whose thoughts are taken out. `regex`, `json_schema` and `grammar` exclude each other; with
+    `complete`, what they constrain is whole at the last token at the latest. `shared`: an answer is good for all that
+    ask the same.
     """
 
-    __slots__ = ("_asked", "in_message", "json_schema", "location", "params", "reasoning", "regex", "shared", "site")
+    __slots__ = (
+        "_asked",
+        "complete",
+        "grammar",
+        "in_message",
+        "json_schema",
+        "location",
+        "params",
+        "reasoning",
+        "regex",
+        "shared",
+        "site",
+    )
 
     def __init__(
         self,
@@ -41,6 +55,8 @@ class Decode:
         reasoning: str | None = None,
         regex: str | None = None,
         json_schema: str | None = None,
+        grammar: str | None = None,
+        complete: bool = False,
         shared: bool = False,
         location: Location | None = None,
     ) -> None:
@@ -50,6 +66,8 @@ class Decode:
         self.reasoning = reasoning
         self.regex = regex
         self.json_schema = json_schema
+        self.grammar = grammar
+        self.complete = complete
         self.shared = shared
         self.location = location
         self._asked: _Asked | None = None
@@ -65,17 +83,42 @@ class Decode:
                 except ValueError as error:
                     raise ProgramError(f"{error}, the end of the chat template's messages included") from None
             end_ids: frozenset[int] = chat.end_ids if chat is not None else frozenset()
-            self._asked = _Asked(params, end_ids, self._constraint(engine))
+            self._asked = self._constrained(params, end_ids, engine)
         return self._asked
 
     @property
     def draw(self) -> Hashable:
         """What two generations share only if they say the same behind the same tokens."""
-        return (self.params, self.in_message, self.reasoning, self.regex, self.json_schema)
+        constrained = self.regex, self.json_schema, self.grammar, self.complete
+        return (self.params, self.in_message, self.reasoning, *constrained)
 
-    def _constraint(self, engine: Engine) -> Constraint | None:
+    @property
+    def constrained(self) -> bool:
+        """Whether not every text may be said."""
+        return self.regex is not None or self.json_schema is not None or self.grammar is not None
+
+    def _constrained(self, params: SamplingParams, end_ids: frozenset[int], engine: Engine) -> _Asked:
+        """Return what is asked, with no more tokens than the longest member can have.
+
+        Raises a ProgramError where no member can be said within the tokens, before any is.
+        """
+        constraint = self._constraint(engine)
+        if constraint is None:
+            return _Asked(params, end_ids, None)
+        most = most_tokens(constraint.table)
+        if most is not None and most < params.max_new_tokens:
+            params = replace(params, max_new_tokens=max(most, params.min_new_tokens))
+        if params.max_new_tokens:
+            check_reach(constraint.table, params.max_new_tokens)
+        if self.complete:
+            return _Asked(params, end_ids, whole_texts(constraint.table, params.max_new_tokens))
+        return _Asked(params, end_ids, constraint)
+
+    def _constraint(self, engine: Engine) -> TokenConstraint | None:
         if self.regex is not None:
             return compile_regex(self.regex, engine.vocabulary)
+        if self.grammar is not None:
+            return compile_grammar(self.grammar, engine.vocabulary)
         return compile_json_schema(self.json_schema, engine.vocabulary) if self.json_schema is not None else None
 
 

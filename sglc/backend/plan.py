@@ -177,6 +177,8 @@ def _question(op: Op, params: SamplingParams, in_message: bool) -> Question:
         reasoning=attributes.get("reasoning"),
         regex=attributes.get("regex"),
         json_schema=attributes.get("json_schema"),
+        grammar=attributes.get("grammar"),
+        complete=attributes.get("complete", False),
         shared=attributes.get("shared", False),
         location=op.location,
     )

@@ -200,6 +200,8 @@ PROGRAM_ROWS = (
             **_SAMPLING,
             "regex": AttributeRow(_TEXT, default=None),
             "json_schema": AttributeRow(_TEXT, default=None),
+            "grammar": AttributeRow(_TEXT, default=None),
+            "complete": AttributeRow((bool,), default=False),
             "reasoning": AttributeRow(_TEXT, default=None),
         },
         Effect.SAMPLE,

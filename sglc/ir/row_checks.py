@@ -51,8 +51,10 @@ def gen_fault(op: Op) -> str | None:
         return (
             f"found a second result of type {kind}; wanted {Type.TEXTS if count > 1 else Type.TEXT} where n = {count}"
         )
-    both = "regex" in op.attributes and "json_schema" in op.attributes
-    return "found regex and json_schema; wanted one of them" if both else None
+    constraints = [name for name in ("regex", "json_schema", "grammar") if name in op.attributes]
+    if op.attributes.get("complete", False) and not constraints:
+        return "found complete without a constraint; wanted regex, json_schema or grammar"
+    return f"found {' and '.join(constraints)}; wanted one of them" if len(constraints) > 1 else None
 
 
 def branch_fault(op: Op) -> str | None:

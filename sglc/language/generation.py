@@ -47,6 +47,8 @@ class Generation:
             reasoning=gen.reasoning,
             regex=gen.regex,
             json_schema=gen.json_schema,
+            grammar=gen.grammar,
+            complete=gen.complete,
             shared=row.shares and self._params.greedy and self._params.n == 1,
             location=gen.location,
         )

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from sglc.automata.languages import dtype_pattern, json_schema_language, regex_language
+from sglc.automata.languages import (
+    dtype_pattern,
+    grammar_language,
+    json_schema_language,
+    json_schema_text,
+    regex_language,
+)
 from sglc.backend.choices import ChoicesSamplingMethod, token_length_normalized
 from sglc.backend.reasoning import check_model_type
 from sglc.errors import Location, ProgramError, SglcError, Unsupported, caller_location
 from sglc.ir.sampling import SamplingParams
+
+if TYPE_CHECKING:
+    from sglc.automata.automaton import Automaton
+    from sglc.automata.context_free import ContextFree
 
 ROLES = ("system", "user", "assistant")
 
@@ -21,13 +31,15 @@ Changes = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True, slots=True)
 class Gen:
-    """A generation. `regex` and `json_schema` exclude each other; `reasoning` names a kind of thinking model."""
+    """A generation. At most one of `regex`, `json_schema`, `grammar`; `reasoning` names a kind of thinking model."""
 
     name: str | None
     changes: Changes
     location: Location | None
     regex: str | None = None
     json_schema: str | None = None
+    grammar: str | None = None
+    complete: bool = False
     reasoning: str | None = None
 
 
@@ -127,8 +139,10 @@ def gen(
     choices: Sequence[str] | None = None,
     choices_method: ChoicesSamplingMethod | None = None,
     regex: str | None = None,
-    json_schema: str | Mapping[str, Any] | None = None,
+    json_schema: str | Mapping[str, Any] | type | None = None,
     *,
+    grammar: str | None = None,
+    complete: bool = False,
     repetition_penalty: float | None = None,
     logit_bias: Mapping[int, float] | None = None,
     seed: int | None = None,
@@ -136,8 +150,12 @@ def gen(
     """Return a generation whose text is stored under `name`.
 
     What is left None is inherited from the run (see `SamplingParams`; `max_tokens` is `max_new_tokens`). With
-    `choices` this is `select`. `dtype` (int, float, str, bool), `regex` and `json_schema` constrain the text, at
-    most one of them. Raises ProgramError for a wrong argument, with the line of the call.
+    `choices` this is `select`. `dtype` (int, float, str, bool), `regex`, `json_schema` and `grammar` (EBNF in lark's
+    syntax, of which the rule `start` derives the whole text) constrain the text, at most one of them. A constraint
+    whose texts all have at most so many bytes takes no more tokens, whatever `max_tokens` is; one that can't be met
+    within `max_tokens` is an error before any token is computed. With `complete` tokens are allowed only as long as the
+    text can become whole within `max_tokens`; that is for what token tables serve, which recursion does not.
+    Raises ProgramError for a wrong argument, with the line of the call.
     """
     location = caller_location()
     if choices is not None:
@@ -165,8 +183,10 @@ def gen(
         "return_text_in_logprobs": return_text_in_logprobs,
     }
     changes = {key: value for key, value in given.items() if value is not None}
-    if dtype is not None or regex is not None or json_schema is not None:
-        return _constrained(name, changes, location, dtype, regex, json_schema)
+    if dtype is not None or regex is not None or json_schema is not None or grammar is not None:
+        return _constrained(name, changes, location, dtype, regex, json_schema, grammar, complete)
+    if complete:
+        raise ProgramError("found complete without a constraint; wanted dtype, regex, json_schema or grammar", location)
     return Expression(Gen(name, _frozen(changes, location), location))
 
 
@@ -308,36 +328,40 @@ def _constrained(
     location: Location | None,
     dtype: type | str | None,
     regex: str | None,
-    json_schema: str | Mapping[str, Any] | None,
+    json_schema: str | Mapping[str, Any] | type | None,
+    grammar: str | None,
+    complete: bool,
 ) -> Expression:
-    if sum(given is not None for given in (dtype, regex, json_schema)) > 1:
+    others = sum(given is not None for given in (dtype, regex, json_schema))
+    if others and grammar is not None:
+        raise ProgramError("found grammar beside dtype, regex or json_schema; wanted one of them", location)
+    if others > 1:
         raise ProgramError("found more than one of dtype, regex and json_schema; wanted one", location)
+    language: Automaton | ContextFree | None = None
     try:
         if dtype is not None:
             regex = dtype_pattern(dtype)
             if dtype in (int, float, "int", "float"):
                 changes["stop"] = (*_stops(changes.get("stop")), " ", "\n")
         if regex is not None:
-            regex_language(regex)
+            language = regex_language(regex)
         schema = json_schema
         if schema is not None:
-            schema = schema if isinstance(schema, str) else _dump(schema)
-            json_schema_language(schema)
+            schema = json_schema_text(schema)
+            language = json_schema_language(schema)
+        if grammar is not None:
+            language = grammar_language(grammar)
+        if complete and language is not None and language.dfa is None:
+            raise Unsupported(f"complete: found {language.name}, which no token table serves; wanted one that is")
     except SglcError as error:
         raise type(error)(error.message, location) from None
     except (ValueError, TypeError) as error:
         raise ProgramError(str(error), location) from None
-    return Expression(Gen(name, _frozen(changes, location), location, regex, schema))
+    return Expression(Gen(name, _frozen(changes, location), location, regex, schema, grammar, complete))
 
 
 def _stops(stop: str | Sequence[str] | None) -> tuple[str, ...]:
     return () if stop is None else (stop,) if isinstance(stop, str) else tuple(stop)
-
-
-def _dump(schema: Mapping[str, Any]) -> str:
-    import json
-
-    return json.dumps(schema)
 
 
 def _frozen(changes: dict[str, Any], location: Location | None) -> Changes:

@@ -214,7 +214,7 @@ class _Writer:
             attributes["n"] = 1 if kind is Type.TEXT else 3
         attributes["site"] = self._site()  # behind the others: the text has its own order
         if self.random.random() < 0.3:
-            attributes[self.random.choice(("regex", "json_schema"))] = wild_text(self.random)
+            attributes[self.random.choice(("regex", "json_schema", "grammar"))] = wild_text(self.random)
         if self.random.random() < 0.3:
             attributes["reasoning"] = wild_text(self.random)
         name = "gen" if self.level == "program" else "decode"

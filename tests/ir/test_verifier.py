@@ -79,6 +79,14 @@ CASES = {
         '%p, %x = gen %0 {site = "", regex = "a", json_schema = "{}"} : prompt, text',
         "found regex and json_schema; wanted one of them",
     ),
+    "a grammar and a regex": (
+        '%p, %x = gen %0 {site = "", regex = "a", grammar = "start: A"} : prompt, text',
+        "found regex and grammar; wanted one of them",
+    ),
+    "complete without a constraint": (
+        '%p, %x = gen %0 {site = "", complete = true} : prompt, text',
+        "found complete without a constraint; wanted regex, json_schema or grammar",
+    ),
     "a function that is none": (
         '%x = apply %a {fn = "eval"} : value',
         "found the function 'eval'; wanted one of the table in ir/functions.py",

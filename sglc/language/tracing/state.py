@@ -109,7 +109,8 @@ class TracedState(StateSurface):
         path = self._path
         attributes: dict[str, Any] = {**self._overrides, **dict(part.changes)}
         attributes["site"] = f"{self._place}:{self._samplings}"
-        attributes |= {key: getattr(part, key) for key in ("regex", "json_schema", "reasoning") if getattr(part, key)}
+        own = ("regex", "json_schema", "grammar", "complete", "reasoning")
+        attributes |= {key: getattr(part, key) for key in own if getattr(part, key)}
         self._samplings += 1
         self.rest()
         n = attributes["n"] if "n" in attributes else path.exploration.base_n(path)
