@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from sglc.commands.optional_name import NameMayBeLeftOut
 from sglc.errors import SglcError
 from sglc.version import __version__
 
@@ -153,7 +154,7 @@ def compile_(
     _finish(action, debug, verbose)
 
 
-@app.command()
+@app.command(cls=NameMayBeLeftOut)
 def dump(
     program: Program,
     rows: RowsToTrace = None,
@@ -162,13 +163,18 @@ def dump(
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan that is executed.")] = False,
     locations: Annotated[bool, typer.Option("--locations", help="Show in text where each line comes from.")] = False,
     tokenizer: Annotated[str | None, typer.Option(help="Count tokens with this tokenizer, in html.")] = None,
+    automaton: Annotated[
+        str | None,
+        typer.Option(metavar="[NAME]", help="Show the automata of constrained generations, or of the one so called."),
+    ] = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="A file; else stdout.")] = None,
     debug: Debug = False,
     verbose: Verbose = 0,
 ) -> None:
     """Show a program as sglc sees it: a graph for each kind of row, or for any.
 
-    With --format html that is a page on which the drawing, the text and the source lead to each other.
+    With --format html that is a page on which the drawing, the text and the source lead to each other. With --automaton
+    it is what constraints become: their automata, before and after runs of forced bytes are one edge.
     """
 
     def action() -> int:
@@ -183,6 +189,7 @@ def dump(
             plan=plan,
             locations=locations,
             tokenizer=tokenizer,
+            automaton=automaton,
             out=out,
         )
         return dump_program(options)

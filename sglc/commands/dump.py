@@ -19,7 +19,10 @@ from sglc.ir.wording import short_path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DumpOptions:
-    """The options of `sglc dump`. `format` is text, dot, svg, mermaid or html; `out` None is stdout."""
+    """The options of `sglc dump`. `format` is text, dot, svg, mermaid or html; `out` None is stdout.
+
+    `automaton` is the name of a constrained generation whose automaton is shown instead, "" for all of them.
+    """
 
     program: str
     rows: str | None = None
@@ -28,6 +31,7 @@ class DumpOptions:
     plan: bool = False
     locations: bool = False
     tokenizer: str | None = None
+    automaton: str | None = None
     out: str | None = None
 
 
@@ -36,8 +40,11 @@ def dump(options: DumpOptions) -> int:
     with contextlib.redirect_stdout(sys.stderr):
         program = load_program(options.program)
         captured = capture_program(program.function, options.rows, options.args)
-        graphs = [_graph(shown, options.plan) for shown in captured.shown]
-        text = _rendered(options, captured, graphs, program.path.name)
+        if options.automaton is not None:
+            text = _automata(options, captured, options.automaton)
+        else:
+            graphs = [_graph(shown, options.plan) for shown in captured.shown]
+            text = _rendered(options, captured, graphs, program.path.name)
     if captured.left:
         say(f"{captured.left} more rows need graphs of their own; they run eagerly")
     if options.out is None:
@@ -48,6 +55,16 @@ def dump(options: DumpOptions) -> int:
     except OSError as error:
         raise InputError(f"{options.out}: found that it can't be written ({error.strerror}); wanted a file") from error
     return 0
+
+
+def _automata(options: DumpOptions, captured: Captured, name: str) -> str:
+    """Return the automata of constraints in the format asked for. Raises InputError."""
+    from sglc.commands.dump_automata import automata, constraints_named
+
+    if options.plan:
+        raise InputError("found --automaton and --plan; wanted one of them")
+    graphs = [shown.capture.graph for shown in captured.shown]
+    return automata(constraints_named(graphs, name), options.format)
 
 
 def _graph(shown: Shown, plan: bool) -> Graph:

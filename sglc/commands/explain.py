@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sglc.automata.vocabulary import Vocabulary
 from sglc.backend.bound import bound
 from sglc.backend.engine import Engine
 from sglc.backend.longest import at_full_length
@@ -26,6 +27,8 @@ from sglc.commands.engine_options import EngineOptions
 from sglc.commands.program_file import LoadedProgram, load_program
 from sglc.commands.summary import say
 from sglc.errors import InputError
+from sglc.explain.constraint_tax import constraint_tax
+from sglc.explain.constraints import constraint_facts
 from sglc.explain.page import to_html
 from sglc.explain.report import Eager, Explanation, GraphPart, Measured, Without, statements_of
 from sglc.explain.sizes import node_sizes
@@ -114,7 +117,8 @@ def _without_rows(options: ExplainOptions, program: LoadedProgram) -> Explained:
         count = partial(_tokens, tokenizer)
     (shown,) = capture_program(program.function, None, options.args).shown
     made = shown.capture.optimized(runs, params, tokenizer)
-    part = _part(program, shown.capture, made, None, [], count or len, params)
+    vocabulary = Vocabulary.from_tokenizer(tokenizer) if tokenizer is not None else None
+    part = _part(program, shown.capture, made, None, [], count or len, params, vocabulary)
     unit = "tokens" if count is not None else "characters"
     return _explanation(options, program, unit, (part,)), None, count
 
@@ -162,7 +166,8 @@ class _Explaining:
             made[id(capture)] = capture.optimized(self._runs, self._params, self._engine.tokenizer)
             rows = [function.arguments((), self._rows[number]) for number in numbers]
             optimized = made[id(capture)]
-            parts.append(_part(self._program, capture, optimized, len(rows), rows, self.count, self._params))
+            count, vocabulary = len(rows), self._engine.vocabulary
+            parts.append(_part(self._program, capture, optimized, count, rows, self.count, self._params, vocabulary))
         said = _explanation(self._options, self._program, "tokens", tuple(parts))
         engine = f"{self._options.engine.model} · {self._engine.kv_tokens:,} KV tokens"
         said = replace(said, rows=len(self._rows), in_python=len(planned.in_python), engine=engine, measured=measured)
@@ -250,6 +255,7 @@ def _part(
     rows: Sequence[Mapping[str, Any]],
     tokens: Callable[[str], int],
     params: SamplingParams,
+    vocabulary: Vocabulary | None,
 ) -> GraphPart:
     """Return what there is to say of one graph."""
     nodes = plan_tree(made.plan)
@@ -264,7 +270,8 @@ def _part(
         plan=made.plan,
         nodes=nodes,
         sizes=node_sizes(made.plan, nodes, rows, tokens, params.max_new_tokens),
-        remarks=made.remarks,
+        remarks=(*made.remarks, *constraint_tax(capture.graph)),
+        constraints=tuple(constraint_facts(made.plan, vocabulary)),
     )
 
 

@@ -7,7 +7,7 @@ from html import escape
 
 from sglc.errors import Location
 from sglc.explain.report import Explanation, GraphPart, grouped, source_line
-from sglc.explain.text import COMPARED, FIGURES
+from sglc.explain.text import COMPARED, CONSTRAINT_HEADS, FIGURES, constraint_cells
 from sglc.ir.graph import Op
 from sglc.ir.page import Tab, to_page
 from sglc.ir.wording import quoted, short_path
@@ -64,6 +64,7 @@ def _overview(explanation: Explanation) -> Iterator[str]:
         if eager:
             yield f'<div class="fact eager"><h3>in Python</h3><ul>{"".join(eager)}</ul></div>'
         yield from _tree(part, number, explanation.unit)
+        yield from _constraints(part)
     yield from _costs(explanation)
     yield from _statements(explanation)
     yield from _passes(explanation)
@@ -90,6 +91,18 @@ def _tree(part: GraphPart, number: int, unit: str) -> Iterator[str]:
         source = source_line(node.location) if node.kind != "case" else ""
         rows.append([line, *tokens, distinct, uses, (told + flags, "left raw"), (source, "left source")])
     yield _table("plan", ["line", "least", unit, "most", "prompts", "uses", "plan", "source"], rows, "tree", left=2)
+
+
+def _constraints(part: GraphPart) -> Iterator[str]:
+    rows: list[list[Cell]] = [
+        [
+            f"{_place(facts.constraint.location)}  %{facts.constraint.name}  {facts.constraint.kind}",
+            *constraint_cells(facts),
+        ]
+        for facts in part.constraints
+    ]
+    if rows:
+        yield _table("constraints", ["generation", *CONSTRAINT_HEADS], rows)
 
 
 def _costs(explanation: Explanation) -> Iterator[str]:

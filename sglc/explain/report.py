@@ -10,6 +10,7 @@ from typing import Any
 from sglc.backend.prediction import Prediction
 from sglc.backend.timeline import Timeline
 from sglc.errors import Location
+from sglc.explain.constraints import ConstraintFacts
 from sglc.explain.sizes import Size
 from sglc.explain.tree import Node
 from sglc.ir.graph import Graph
@@ -30,7 +31,10 @@ class Eager:
 
 @dataclass(frozen=True, slots=True)
 class GraphPart:
-    """One graph of the program: how far it was captured, for how many rows (None: any), its plan as a tree, remarks."""
+    """One graph of the program: how far it was captured, for how many rows (None: any), its plan as a tree, remarks.
+
+    `constraints` are those of its generations.
+    """
 
     name: str
     location: Location
@@ -42,6 +46,7 @@ class GraphPart:
     nodes: Sequence[Node]
     sizes: Sequence[Size]
     remarks: tuple[Remark, ...]
+    constraints: tuple[ConstraintFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +187,7 @@ def _graph(part: GraphPart) -> dict[str, Any]:
         ],
         "plan": part.plan.text,
         "tree": [_node(node, size) for node, size in zip(part.nodes, part.sizes, strict=True)],
+        "constraints": [_constraint(each) for each in part.constraints],
         "remarks": [
             {
                 "pass": remark.source,
@@ -210,6 +216,21 @@ def _node(node: Node, size: Size) -> dict[str, Any]:
         "tokens_are_all": size.whole,
         "most_new_tokens": size.most_new,
         "different_prompts": size.distinct,
+    }
+
+
+def _constraint(facts: ConstraintFacts) -> dict[str, Any]:
+    """Return a constraint without the time that it took, which is another each time."""
+    return {
+        "name": facts.constraint.name,
+        **_place(facts.constraint.location),
+        "kind": facts.constraint.kind,
+        "written": facts.constraint.written,
+        "served_by": facts.figures.served_by,
+        "states": facts.figures.states,
+        "forced_states": facts.figures.forced_states,
+        "table_bytes": facts.figures.table_bytes,
+        "forced_tokens": facts.figures.forced_tokens,
     }
 
 

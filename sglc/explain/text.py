@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from sglc.backend.prediction import Prediction
 from sglc.errors import Location
+from sglc.explain.constraints import ConstraintFacts
 from sglc.explain.report import Explanation, GraphPart, grouped, source_line
 from sglc.explain.sizes import Size
 from sglc.explain.tree import Node
@@ -35,8 +36,24 @@ COMPARED = {"filled": "filled", "relogit": "relogit", "decoded": "decoded", "for
 }
 """Those that passes are compared by, shortly."""
 
+CONSTRAINT_HEADS = ("served by", "states", "forced", "table", "compiled")
+"""What is said of constraints."""
+
+_CONSTRAINT_WIDTHS = (18, 8, 14, 12, 11)
 _SOURCE = 24
 _LEAST_PLAN = 24
+
+
+def constraint_cells(facts: ConstraintFacts) -> tuple[str, ...]:
+    """Return what is said of a constraint, in the order of CONSTRAINT_HEADS."""
+    shares = (facts.figures.forced_states, facts.figures.forced_tokens)
+    return (
+        facts.figures.served_by,
+        "" if facts.figures.states is None else f"{facts.figures.states:,}",
+        " · ".join(f"{share:.0%}" for share in shares if share is not None),
+        "" if facts.figures.table_bytes is None else f"{facts.figures.table_bytes / 1024:,.1f} KiB",
+        "" if facts.figures.seconds is None else f"{facts.figures.seconds * 1e3:,.1f} ms",
+    )
 
 
 def to_text(explanation: Explanation) -> str:
@@ -61,6 +78,22 @@ def _graph(part: GraphPart, explanation: Explanation) -> Iterator[str]:
     yield from _tree(part, explanation.unit)
     if part.rows is not None:
         yield "       prompts: how many different ones the rows have up to here; uses: what a row asks from here on"
+    yield ""
+    yield from _constraints(part)
+
+
+def _constraints(part: GraphPart) -> Iterator[str]:
+    if not part.constraints:
+        return
+    heads = "".join(f"{head:>{width}}" for head, width in zip(CONSTRAINT_HEADS, _CONSTRAINT_WIDTHS, strict=True))
+    yield f"{'constraints':<36}{heads}"
+    for facts in part.constraints:
+        line = facts.constraint.location.line if facts.constraint.location else ""
+        told = f"{line:>5}  %{facts.constraint.name}  {facts.constraint.kind}"
+        cells = zip(constraint_cells(facts), _CONSTRAINT_WIDTHS, strict=True)
+        yield f"{_cut(told, 35):<36}" + "".join(f"{cell:>{width}}" for cell, width in cells)
+    if any(facts.figures.forced_tokens is not None for facts in part.constraints):
+        yield "       forced: states that one byte can follow · tokens of the shortest text that are drafted"
     yield ""
 
 

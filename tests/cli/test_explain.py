@@ -232,3 +232,32 @@ def test_a_checkpoint_is_not_loaded_for_a_bound(program: Path, tmp_path: Path) -
     (model / "config.json").write_text('{"model_type": "llama", "max_position_embeddings": 512}', encoding="utf-8")
     said = explained("--rows", "questions.jsonl", "--model", str(model))
     assert said["at_most"]["decoded"] == 3 * 12 + 6 * 5
+
+
+def test_constraints_have_a_section(program: Path) -> None:
+    (program / "fill.py").write_text(
+        "import sglc\n\n\n@sglc.function\ndef fill(s, text):\n"
+        '    s += text + sglc.gen("date", regex="[0-9]-ab")\n'
+        '    s += sglc.gen("open", json_schema={"type": "object"})\n',
+        encoding="utf-8",
+    )
+    said = explain("--html", "fill.html", program="fill.py")
+    assert said.exit_code == 0, said.stderr
+    assert re.search(
+        r"^ +6  %date  regex +our table +5 +60% · \d+% +[\d.]+ KiB +[\d.,]+ ms$", said.stdout, re.MULTILINE
+    )
+    assert re.search(r"^ +7  %open  json_schema +llguidance +[\d.,]+ ms$", said.stdout, re.MULTILINE)
+    assert "missed  fill.py:6: constraint-tax: %date is held to a regex" in said.stdout
+    assert "<h3>constraints</h3>" in (program / "fill.html").read_text(encoding="utf-8")
+    (date, other) = explained(program="fill.py")["graphs"][0]["constraints"]
+    assert {key: date[key] for key in ("name", "kind", "written", "served_by", "states", "forced_states")} == {
+        "name": "date",
+        "kind": "regex",
+        "written": "[0-9]-ab",
+        "served_by": "our table",
+        "states": 5,
+        "forced_states": 0.6,
+    }
+    assert (other["served_by"], other["states"], other["forced_tokens"]) == ("llguidance", None, None)
+    assert "seconds" not in date
+    assert explained(program="ask.py")["graphs"][0]["constraints"] == []
