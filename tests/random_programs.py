@@ -136,7 +136,7 @@ class Draw:
             "logit_bias": (0.05, lambda: {random.randint(4, 300): 30.0}),
             "return_logprob": (0.1, lambda: True),
             "stop_token_ids": (0.1, lambda: [random.randint(4, 300) for _ in range(20)]),
-            "regex": (0.05, lambda: random.choice(("[0-9]{1,3}", "(yes|no|maybe)!", "[a-z好]+"))),
+            "regex": (0.05, lambda: random.choice(("[0-9]{1,3}", "(y(es)?|no?|m(aybe)?)!?", "[a-z好]+"))),
         }
         options |= {name: draw() for name, (likelihood, draw) in drawn.items() if random.random() < likelihood}
         if options.get("return_logprob"):
