@@ -38,7 +38,7 @@ def load(source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
         if not library.exists():
             _build(command, source, runtime, library)
         return ctypes.CDLL(str(library))
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # no home folder is a RuntimeError
         raise Unavailable(str(error)) from error
 
 
