@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Sequence
 
 from sglc.automata.byte_labels import run_label, shortened
 from sglc.automata.drawing import compressed, state_count, to_dot, to_mermaid, to_text, whole
 from sglc.errors import InputError
 from sglc.explain.constraints import LLGUIDANCE, ON_DEMAND, Constraint, constraints_of
+from sglc.ir.draw import svg_of
 from sglc.ir.graph import Graph
 from sglc.ir.wording import short_path, visible
 
@@ -80,17 +79,7 @@ def _mermaid(constraint: Constraint) -> str:
 def _svg(constraint: Constraint) -> str:
     if constraint.language.dfa is None:
         raise InputError(f"--automaton: found that %{constraint.name} has {_facts(constraint)}; wanted a table to draw")
-    text = _dot(constraint)
-    program = shutil.which("dot")
-    if program is None:
-        raise InputError(
-            "found no program dot; wanted Graphviz (apt install graphviz, brew install graphviz), "
-            "or --format mermaid, which needs none"
-        )
-    done = subprocess.run([program, "-Tsvg"], input=text, capture_output=True, text=True, encoding="utf-8")
-    if done.returncode != 0:
-        raise InputError(f"found that dot ended with {done.stderr.strip()!r}; wanted a drawing of %{constraint.name}")
-    return done.stdout
+    return svg_of(_dot(constraint), f"%{constraint.name}", "--format mermaid")
 
 
 def _check_size(constraint: Constraint, states: int) -> None:

@@ -85,15 +85,23 @@ def to_mermaid(graph: Graph) -> str:
 
 def to_svg(graph: Graph) -> str:
     """Return the graph as SVG. Raises InputError where Graphviz is not there, or cannot draw it."""
+    return svg_of(to_dot(graph), f"@{graph.name}", "--format html")
+
+
+def svg_of(dot: str, name: str, otherwise: str) -> str:
+    """Return what Graphviz draws of its language; errors call it `name` and say what needs no Graphviz.
+
+    Raises InputError where it is not there, or cannot draw it.
+    """
     program = shutil.which("dot")
     if program is None:
         raise InputError(
             "found no program dot; wanted Graphviz (apt install graphviz, brew install graphviz), "
-            "or --format html, which needs none"
+            f"or {otherwise}, which needs none"
         )
-    done = subprocess.run([program, "-Tsvg"], input=to_dot(graph), capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run([program, "-Tsvg"], input=dot, capture_output=True, text=True, encoding="utf-8")
     if done.returncode != 0:
-        raise InputError(f"found that dot ended with {done.stderr.strip()!r}; wanted a drawing of @{graph.name}")
+        raise InputError(f"found that dot ended with {done.stderr.strip()!r}; wanted a drawing of {name}")
     return done.stdout
 
 
