@@ -42,10 +42,6 @@ class ByteAutomaton:
         """Whether a text that leads to this state is a member."""
         return not self._positions.final.isdisjoint(state)
 
-    def is_last(self, state: State) -> bool:
-        """Whether no byte can follow."""
-        return not any(self._positions.edges[position] for position in state)
-
     def index(self, state: State) -> int:
         """Return the number of a state in the rows of `step_all`."""
         number = self._index.get(state)

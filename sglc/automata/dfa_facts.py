@@ -62,6 +62,14 @@ def length_bounds(dfa: ByteDfa) -> tuple[int, int | None] | None:
     return int(distance_to_end(dfa)[dfa.start]), _longest(dfa)
 
 
+def says_anything(dfa: ByteDfa) -> bool:
+    """Whether some state keeps itself on every lower-case letter and on spaces: prose of any length fits in there."""
+    letters = np.frombuffer(b" abcdefghijklmnopqrstuvwxyz", dtype=np.uint8)
+    states = np.arange(1, len(dfa))
+    after = dfa.table[1:, dfa.classes[letters]]
+    return bool((after == states[:, None]).all(axis=1).any())
+
+
 def _longest(dfa: ByteDfa) -> int | None:
     """Return the length of the longest way from the start: states are peeled off once nothing leads to them."""
     ways = [set(row) - {DEAD} for row in dfa.table.tolist()]

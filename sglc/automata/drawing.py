@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from sglc.automata.byte_dfa import DEAD, ByteDfa
 from sglc.automata.byte_labels import edge_label, shortened
 from sglc.automata.compression import compressed_edges
@@ -113,14 +111,6 @@ def to_mermaid(*drawings: Drawing) -> str:
 def state_count(dfa: ByteDfa) -> int:
     """Return how many states there are beside DEAD."""
     return len(dfa) - 1
-
-
-def says_anything(dfa: ByteDfa) -> bool:
-    """Whether some state keeps itself on every lower-case letter and on spaces: prose of any length fits in there."""
-    letters = np.frombuffer(b" abcdefghijklmnopqrstuvwxyz", dtype=np.uint8)
-    states = np.arange(1, len(dfa))
-    after = dfa.table[1:, dfa.classes[letters]]
-    return bool((after == states[:, None]).all(axis=1).any())
 
 
 def _drawing(title: str, dfa: ByteDfa, states: range | list[int], edges: list[tuple[int, int, Ways]]) -> Drawing:

@@ -99,4 +99,4 @@ class Vocabulary:
 
     def prepare(self) -> None:
         """Work out now what is otherwise worked out when a constraint is first compiled."""
-        assert self.node_of_token is not None
+        _ = self.node_of_token

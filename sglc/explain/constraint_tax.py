@@ -67,7 +67,7 @@ def _has_room(constraint: Constraint) -> bool:
         return _asks_for_reasoning(json.loads(constraint.written))
     if constraint.language.dfa is None:
         return True
-    from sglc.automata.drawing import says_anything
+    from sglc.automata.dfa_facts import says_anything
 
     return says_anything(constraint.language.dfa)
 

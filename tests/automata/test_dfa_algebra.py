@@ -25,7 +25,15 @@ from sglc.automata.dfa_algebra import (
     is_empty,
     union,
 )
-from sglc.automata.dfa_facts import FREE, UNREACHABLE, distance_to_end, forced_bytes, length_bounds, shortest_member
+from sglc.automata.dfa_facts import (
+    FREE,
+    UNREACHABLE,
+    distance_to_end,
+    forced_bytes,
+    length_bounds,
+    says_anything,
+    shortest_member,
+)
 from sglc.automata.minimize import canonical
 from sglc.automata.regex_syntax import parse_regex
 from sglc.automata.regular import Both, Except, Regular, concat, literal
@@ -223,3 +231,10 @@ def test_an_operation_beyond_the_budget_stops() -> None:
         intersection(left, right, Budget(states=100))
     with pytest.raises(OverBudget):
         intersection(left, right, Budget(seconds=0))
+
+
+def test_whether_prose_fits_into_a_language() -> None:
+    assert says_anything(dfa_of("Thoughts: .*\nAnswer: [0-9]+"))
+    assert says_anything(dfa_of("[a-z ]*"))
+    assert not says_anything(dfa_of("[a-z]+@[a-z]+"))
+    assert not says_anything(dfa_of("[a-z ]{1,20}"))

@@ -9,7 +9,7 @@ import pytest
 
 from sglc.automata.automaton import compile_regex
 from sglc.automata.byte_dfa import ByteDfa
-from sglc.automata.drawing import compressed, says_anything, state_count, to_dot, to_mermaid, to_text, whole
+from sglc.automata.drawing import compressed, state_count, to_dot, to_mermaid, to_text, whole
 
 PATTERN = r"ab|c[0-9]yes|cano|x(é)?"
 
@@ -122,10 +122,3 @@ def test_the_paths_of_a_compressed_drawing_spell_the_members(pattern: str) -> No
     assert {word for word in words if re.fullmatch(pattern, word)} == {
         word for word in found if set(word) <= set("abcdex")
     }
-
-
-def test_whether_prose_fits_into_a_language() -> None:
-    assert says_anything(dfa_of("Thoughts: .*\nAnswer: [0-9]+"))
-    assert says_anything(dfa_of("[a-z ]*"))
-    assert not says_anything(dfa_of("[a-z]+@[a-z]+"))
-    assert not says_anything(dfa_of("[a-z ]{1,20}"))
