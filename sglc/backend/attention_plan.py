@@ -77,8 +77,9 @@ class Plan:
         merged = torch.zeros(tokens, dtype=torch.bool, device=device)
         for piece in self.more:
             merged[piece.queries] = True
-        self.alone = [piece for piece in self.first if not merged[piece.queries].any()]
-        self.first = [piece for piece in self.first if merged[piece.queries].any()]
+        pieces, self.first = self.first, []
+        for first in pieces:
+            (self.first if merged[first.queries].any() else self.alone).append(first)
         for first in self.first:
             merged[first.queries] = True
         if merged.any():
